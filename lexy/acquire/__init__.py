@@ -1,0 +1,1 @@
+"""Outside world → labelled fields → a store of stills."""

@@ -1,0 +1,138 @@
+"""Checkpoints that rebuild their network by themselves, and run no code of whoever wrote them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lexy.errors import UserError
+
+FORMAT = 1
+KEY = "lexy"
+OWN_NETWORKS = "lexy.networks"
+
+
+def facts(spec: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint keeps beside the weights.
+
+    Parameters
+    ----------
+    spec : dict
+        The network's resolved config: plain values and nested dicts with `_target_`.
+    data : dict
+        What the network was trained on (name, fingerprint, fold), plain values.
+
+    Returns
+    -------
+    dict
+        Of plain values only, so that it loads with `weights_only=True`.
+    """
+    return {"format": FORMAT, "network": spec, "data": data}
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint file without running anything in it.
+
+    Raises
+    ------
+    UserError
+        No such file, no checkpoint of this project, or one of a newer format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"checkpoint={str(path)!r}: no such file.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds, and some with long advice that does not apply
+        raise UserError(
+            f"checkpoint={str(path)!r} is not a checkpoint that can be read safely ({type(error).__name__}). "
+            "Give a .ckpt file that lexy-train wrote."
+        ) from error
+    if not isinstance(checkpoint, dict) or KEY not in checkpoint:
+        raise UserError(
+            f"checkpoint={str(path)!r} was not written by lexy-train: it does not say how to build its network."
+        )
+    if checkpoint[KEY]["format"] > FORMAT:
+        raise UserError(
+            f"checkpoint={str(path)!r} has format {checkpoint[KEY]['format']}, this version reads up to {FORMAT}: "
+            "update lexy."
+        )
+    return checkpoint
+
+
+def load(path: str | Path, allow: Iterable[str] = ()) -> nn.Module:
+    """Rebuild a trained network from its checkpoint alone.
+
+    Parameters
+    ----------
+    path : str or Path
+        A checkpoint that lexy-train wrote.
+    allow : iterable of str
+        Packages besides `lexy.networks` whose classes the checkpoint may name, for example 'mynetworks'.
+
+    Returns
+    -------
+    Module
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    UserError
+        As for `read`; a class that is not allowed; weights that do not fit.
+    """
+    checkpoint = read(path)
+    network = build(checkpoint[KEY]["network"], (OWN_NETWORKS, *allow))
+    try:
+        network.load_state_dict(weights(checkpoint))
+    except RuntimeError as error:
+        raise UserError(
+            f"checkpoint={str(path)!r}: its weights do not fit the network that it names ({error})."
+        ) from error
+    return network.eval()
+
+
+def weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """State dict of the network in a checkpoint that `read` gave."""
+    prefix = "network."
+    state = checkpoint["state_dict"]
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def build(spec: dict[str, Any], allow: Iterable[str]) -> nn.Module:
+    """Build a network from its spec, only from classes of the packages in `allow`.
+
+    Pretrained encoder weights named in the spec are not fetched: the checkpoint's own weights replace them.
+    """
+    from hydra.utils import instantiate
+
+    return instantiate(_checked(spec, tuple(allow)), _convert_="all")
+
+
+def _checked(value: Any, allow: tuple[str, ...]) -> Any:
+    if isinstance(value, list):
+        return [_checked(item, allow) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "_target_" in value:
+        _check_target(value["_target_"], allow)
+    return {key: None if key == "weights" else _checked(item, allow) for key, item in value.items()}
+
+
+def _check_target(target: str, allow: tuple[str, ...]) -> None:
+    from hydra.utils import get_object
+
+    if not any(target.startswith(f"{package}.") for package in allow):
+        raise UserError(
+            f"The checkpoint wants to build {target}, which is not among the allowed packages ({', '.join(allow)}). "
+            "If you trust it, allow its package (allow=['PACKAGE'])."
+        )
+    found = get_object(target)
+    # A dotted path may lead out of an allowed module again, through what that module imports.
+    if not (
+        isinstance(found, type)
+        and issubclass(found, nn.Module)
+        and f"{found.__module__}.{found.__qualname__}" == target
+    ):
+        raise UserError(f"The checkpoint wants to build {target}, which is not a network class by that name.")

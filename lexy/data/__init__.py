@@ -1,0 +1,1 @@
+"""Store → clips: datamodules, splits and the embedded phantom data."""

@@ -1,0 +1,1 @@
+"""Clips + predictions → per-frame table → summaries with intervals."""

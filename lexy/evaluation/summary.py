@@ -1,0 +1,165 @@
+"""From the per-frame table to means with intervals: frame → video → group → mean."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from lexy.errors import UserError
+from lexy.evaluation.bootstrap import FEW_GROUPS, bootstrap_mean
+
+METRICS = (
+    "dice",
+    "iou",
+    "sensitivity",
+    "specificity",
+    "hausdorff",
+    "hd95",
+    "mean_surface_distance",
+    "surface_dice",
+    "hausdorff_um",
+    "hd95_um",
+    "mean_surface_distance_um",
+    "nc_error",
+)
+# Metrics that may be undefined for a frame. A gap in any other means that the table is broken.
+MAY_BE_UNDEFINED = {"sensitivity", "specificity", "nc_error", "hausdorff_um", "hd95_um", "mean_surface_distance_um"}
+PUBLISHED = ("dice", "sensitivity", "specificity", "hausdorff_published")
+
+
+def group_means(table: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """Mean of each metric in each group: over frames, then videos, then (with a column `seed`) seeds.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Per-frame rows, with the columns of `frame_rows`.
+    metrics : sequence of str
+        Columns to average. Undefined frames (NaN) are left out, as are videos and seeds without a defined frame.
+
+    Returns
+    -------
+    pd.DataFrame
+        Index: the sorted groups. Columns: the metrics, float64; NaN for a group without a defined frame.
+
+    Raises
+    ------
+    UserError
+        If a column is missing, or one that is always defined has gaps.
+    """
+    metrics = list(metrics)
+    missing = [name for name in ("group", "video", "frame", *metrics) if name not in table]
+    if missing:
+        raise UserError(f"the table of frames has no column {', '.join(missing)}; make it anew with lexy-evaluate")
+    for name in metrics:
+        gaps = int(table[name].isna().sum())
+        if gaps and name not in MAY_BE_UNDEFINED:
+            raise UserError(f"column {name} of the table of frames has {gaps} gaps, but is defined for every frame")
+    seeds = ["seed"] if "seed" in table else []
+    # Sums depend on the order of their terms in the last digit.
+    means = table.sort_values([*seeds, "group", "video", "frame", *metrics])
+    for keys in ([*seeds, "group", "video"], [*seeds, "group"], ["group"]):
+        means = means.groupby(keys, sort=True)[metrics].mean().reset_index()
+    return means.set_index("group")
+
+
+def summarise(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0) -> pd.DataFrame:
+    """Mean over groups of every metric, with its bootstrap interval over groups.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Per-frame rows of one run, or of its repetitions with a column `seed`.
+    confidence : float
+        Of the interval, in (0, 1).
+    resamples, seed : int
+        Of the bootstrap; the same seed gives the same digits.
+
+    Returns
+    -------
+    pd.DataFrame
+        Index `metric`: those of `METRICS` that the table has. Columns: `mean`, `low`, `high`; `method` of the interval
+        (BCa, percentile, constant or none); `groups`, `videos` and `frames` that the mean is over, `n_undefined`
+        frames left out of it; `n_missed` and `n_spurious` frames of the whole table; `note`. With seeds, each seed's
+        frame counts as one.
+    """
+    metrics = [name for name in METRICS if name in table]
+    means = group_means(table, metrics)
+    rows = []
+    for name in metrics:
+        defined = table[table[name].notna()]
+        values = means[name].dropna().to_numpy()
+        rows.append(
+            {
+                "metric": name,
+                **bootstrap_mean(values, confidence, resamples, seed)._asdict(),
+                "groups": len(values),
+                "videos": len(defined[["group", "video"]].drop_duplicates()),
+                "frames": len(defined),
+                "n_undefined": len(table) - len(defined),
+                "n_missed": int(table["missed"].sum()),
+                "n_spurious": int(table["spurious"].sum()),
+                "note": note(len(values)),
+            }
+        )
+    return pd.DataFrame(rows).set_index("metric")
+
+
+def note(groups: int) -> str:
+    """What a reader must know of an interval over this many groups; empty where there is nothing to say."""
+    if groups < 3:
+        return f"{groups} independent group{'' if groups == 1 else 's'}: no interval"
+    return f"only {groups} independent groups: the interval is a rough one" if groups < FEW_GROUPS else ""
+
+
+def published_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean and population standard deviation as the published study gives them, to compare like with like.
+
+    Stills: over all crops together. Where a video has more than one frame: within each video, then the mean over the
+    videos of both. Groups are disregarded, and non-finite values dropped, as there.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Per-frame rows.
+
+    Returns
+    -------
+    pd.DataFrame
+        Index `metric`: dice, sensitivity, specificity, hausdorff_published. Columns: `mean`, `sd`; `units`, the crops
+        or videos with a finite value; `n_dropped`, non-finite frames.
+    """
+    seeds = ["seed"] if "seed" in table else []
+    keys = [*seeds, "group", "video"]
+    table = table.sort_values([*keys, "frame"])
+    videos = bool((table.groupby(keys).size() > 1).any())
+    rows = []
+    for name in PUBLISHED:
+        finite = table[np.isfinite(table[name])]
+        if videos:
+            units = finite.groupby(keys)[name]
+            mean, deviation, count = units.mean().mean(), units.std(ddof=0).mean(), units.ngroups
+        else:
+            mean, deviation, count = finite[name].mean(), finite[name].std(ddof=0), len(finite)
+        dropped = len(table) - len(finite)
+        rows.append({"metric": name, "mean": mean, "sd": deviation, "units": count, "n_dropped": dropped})
+    return pd.DataFrame(rows).set_index("metric")
+
+
+def over_time(table: pd.DataFrame, metric: str = "dice") -> pd.Series:
+    """Mean over groups of a metric at each frame index; its minimum (`.min()`) is the worst frame.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Per-frame rows of clips that count their frames alike.
+    metric : str
+        Column to average.
+
+    Returns
+    -------
+    pd.Series
+        Index: `frame`. Values: float64.
+    """
+    frames = {frame: group_means(rows, [metric])[metric].mean() for frame, rows in table.groupby("frame", sort=True)}
+    return pd.Series(frames, name=metric, dtype=np.float64).rename_axis("frame")

@@ -1,0 +1,1 @@
+"""Plain `torch.nn` networks: no Hydra, no Lightning, nothing of the other rooms."""

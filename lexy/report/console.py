@@ -1,0 +1,90 @@
+"""What the commands print at their end."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from lexy.evaluation.results import Tables
+
+PHANTOM = "PHANTOM DATA: generated images, no result on cells"
+
+
+def show_results(tables: Tables, folder: Path, data: Any, split: str) -> None:
+    """Print the summary of an evaluation, where its files are, and what to try next.
+
+    Parameters
+    ----------
+    tables : lexy.evaluation.results.Tables
+    folder : Path
+    data : StillsData
+    split : str
+    """
+    console = Console(highlight=False)
+    console.print(summary_table(tables.summary, f"{data.name}, {split} split", embedded=data.embedded))
+    published = ", ".join(f"{name} {row['mean']:.3f} ± {row['sd']:.3f}" for name, row in tables.published.iterrows())
+    console.print(f"As published (mean ± s.d. over all crops, non-finite distances dropped): {published}\n")
+    for label, names in (
+        (
+            "tables",
+            sorted(path.name for path in folder.glob("*_*.csv")) + sorted(p.name for p in folder.glob("*.parquet")),
+        ),
+        ("epochs", [path.name for path in folder.glob("metrics.csv")]),
+        ("checkpoints", sorted(path.name for path in folder.glob("*.ckpt"))),
+        ("pictures", sorted(f"panels/{path.name}" for path in folder.glob("panels/*.png"))),
+        ("W&B", sorted(f"wandb/{path.name}" for path in folder.glob("wandb/*run-*"))),
+    ):
+        if names:
+            console.print(f"  {label:<12} {', '.join(names)}", soft_wrap=True)
+    console.print(f"  {'folder':<12} [bold]{folder}[/]", soft_wrap=True)
+    if (folder / "best.ckpt").exists():
+        _show_next(console, folder, data)
+
+
+def show_finished(folder: Path, data: Any) -> None:
+    """Say that a run is done already, and show its summary again."""
+    console = Console(highlight=False)
+    console.print(f"This run is done already: {folder} (resume=never makes it again)")
+    summary = pd.read_csv(folder / "test_summary.csv", index_col=0)
+    console.print(summary_table(summary, f"{data.name}, test split", embedded=data.embedded))
+
+
+def summary_table(summary: pd.DataFrame, title: str, *, embedded: bool) -> Table:
+    """A table of means with their 95 % intervals.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As `lexy.evaluation.summary.summarise` gives it.
+    title : str
+    embedded : bool
+        Whether the data are the phantom: the title then says so.
+
+    Returns
+    -------
+    rich.table.Table
+    """
+    groups = int(summary["groups"].max())
+    notes = sorted({str(note) for note in summary["note"].dropna() if note})
+    caption = f"95 % intervals by bootstrap over {groups} groups" + (f"; {'; '.join(notes)}" if notes else "")
+    table = Table(title=f"{PHANTOM}\n{title}" if embedded else title, caption=caption)
+    for column in ("metric", "mean", "95 % interval", "frames", "undefined"):
+        table.add_column(column, justify="left" if column == "metric" else "right")
+    for name, row in summary.iterrows():
+        interval = f"{row['low']:.3f} to {row['high']:.3f}" if pd.notna(row["low"]) else "-"
+        mean = f"{row['mean']:.3f}" if pd.notna(row["mean"]) else "-"
+        table.add_row(str(name), mean, interval, f"{int(row['frames'])}", f"{int(row['n_undefined'])}")
+    return table
+
+
+def _show_next(console: Console, folder: Path, data: Any) -> None:
+    fold = "" if data.fold is None else f" data.fold={data.fold}"
+    console.print("\nWorth trying next:")
+    for command in (
+        f"lexy-evaluate checkpoint={folder / 'best.ckpt'} data={data.name}{fold}",
+        f"lexy-train -m data={data.name} backbone=vanilla,resnet34 loss=dice,bce trainer.max_epochs=5",
+        "lexy-train --help",
+    ):
+        console.print(f"  {command}", soft_wrap=True, markup=False)

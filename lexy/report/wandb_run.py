@@ -1,0 +1,80 @@
+"""Weights & Biases: a view of what the run's folder holds."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lexy._torchvision  # noqa: F401  pytorch-lightning cannot be imported beside a CPU torch without it
+from lexy.evaluation.results import Tables
+
+import wandb  # isort: skip
+from pytorch_lightning.loggers import WandbLogger  # isort: skip
+
+
+class WandbRun(WandbLogger):
+    """A W&B run whose name and id are those of the run's folder.
+
+    Any logger that a config names is built with `folder`, `config` and `tags`, told `log_results` and `finish`.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder; W&B's own files go into its sub-folder `wandb`.
+    config : dict
+        The resolved config, plain values.
+    tags : list of str
+    project : str
+    entity : str or None
+        Team or user; None is the account's default.
+    group, job_type : str
+    offline : bool
+        True writes to the folder only; `wandb sync` uploads it when you choose.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        tags: list[str],
+        project: str = "lexy",
+        entity: str | None = None,
+        group: str | None = None,
+        job_type: str | None = "train",
+        offline: bool = True,
+    ) -> None:
+        super().__init__(
+            name=folder.name,
+            id=folder.name,
+            save_dir=str(folder),
+            project=project,
+            entity=entity,
+            group=group,
+            job_type=job_type,
+            offline=offline,
+            config=config,
+            tags=tags,
+            resume="allow",
+        )
+
+    def log_results(self, tables: Mapping[str, Tables], panels: Sequence[Path]) -> None:
+        """Log summaries with intervals, the per-frame tables and the panels.
+
+        Parameters
+        ----------
+        tables : mapping
+            Split → `lexy.evaluation.results.Tables`.
+        panels : sequence of Path
+            PNG files.
+        """
+        run = self.experiment
+        for split, table in tables.items():
+            for metric, row in table.summary.iterrows():
+                for column in ("mean", "low", "high"):
+                    run.summary[f"{split}/{metric}/{column}"] = float(row[column])
+            run.log({f"{split}/frames": wandb.Table(dataframe=table.frames)})
+        run.log({f"panels/{path.stem}": wandb.Image(str(path)) for path in panels})
+
+    def finish(self, exit_code: int) -> None:
+        """Close the run, so that the next one of this process is another; 0 is success."""
+        if self._experiment is not None:
+            self._experiment.finish(exit_code=exit_code)

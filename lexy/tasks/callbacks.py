@@ -1,0 +1,80 @@
+"""Callbacks: the epoch log that is only ever appended to, and checkpoints that are whole or not there."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.plugins import TorchCheckpointIO
+from pytorch_lightning.callbacks import Callback
+
+from lexy.files import replacing
+
+
+class EpochLog(Callback):
+    """One row for each epoch with everything that was logged, appended to a CSV file.
+
+    Lightning's own CSVLogger deletes the file when a folder is used again. Here a resumed run goes on where its
+    checkpoint stands: rows of epochs that will be repeated are taken out first.
+
+    Parameters
+    ----------
+    path : str or Path
+        The CSV file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the epochs after the checkpoint that training goes on from."""
+        if not trainer.is_global_zero or not self.path.exists():
+            return
+        with self.path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            kept = [row for row in reader if int(row["epoch"]) < trainer.current_epoch]
+            header = reader.fieldnames or []
+        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, header)
+            writer.writeheader()
+            writer.writerows(kept)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Append this epoch."""
+        if not trainer.is_global_zero or trainer.fast_dev_run:
+            return
+        metrics = {name: value.item() for name, value in sorted(trainer.callback_metrics.items())}
+        row = {"epoch": trainer.current_epoch, "step": trainer.global_step} | metrics
+        new = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+class FirstCheckpoint(Callback):
+    """A checkpoint before the first step, so that a run interrupted in its first epoch can be resumed as well.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the last checkpoint lies.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, unless training goes on from a checkpoint."""
+        if trainer.global_step == 0 and not trainer.fast_dev_run:
+            trainer.save_checkpoint(self.path)
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint to a temporary name beside its own and move it into place."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """See Lightning's `CheckpointIO`."""
+        with replacing(Path(path)) as temporary:
+            super().save_checkpoint(checkpoint, temporary, storage_options)

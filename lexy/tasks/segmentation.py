@@ -1,0 +1,154 @@
+"""Training a network on clips."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from lexy import checkpoint as checkpoints
+from lexy.clip import Clip
+from lexy.evaluation.overlap import overlap
+from lexy.evaluation.summary import group_means
+from lexy.networks.rollout import rollout
+from lexy.tasks.augmentation import Augmentation
+
+VALIDATION_METRICS = ("dice", "iou", "sensitivity", "specificity")
+
+
+class SegmentationTask(pl.LightningModule):
+    """Unroll a network over clips, compare it with the labelled frames, learn.
+
+    Parameters
+    ----------
+    network : Module
+        With `start` and `step`, see `lexy.networks.rollout.Recurrence`.
+    loss : Module
+        Takes logits and masks of the labelled frames, float (N, 1, H, W).
+    optimizer : callable
+        Takes parameters.
+    scheduler : callable
+        Takes the optimiser and the number of steps of the whole training.
+    augmentation : Augmentation
+    seed : int
+        Of the augmentation's draws, which are a function of (seed, epoch, batch).
+    spec, data : dict
+        What the checkpoint keeps to rebuild the network, and about its training data: `lexy.checkpoint.facts`.
+    channels_last : bool
+        Memory format of the network's weights; faster in bf16 on CPU and GPU.
+    compile : bool
+        torch.compile the network. Off on CPU: it costs a minute and gives little.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[[Optimizer, int], LRScheduler],
+        augmentation: Augmentation,
+        seed: int = 0,
+        spec: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last) if channels_last else network
+        if compile:
+            self.network.compile()  # in place: state-dict keys stay as they are
+        self.loss = loss
+        self.optimizer_factory, self.scheduler_factory = optimizer, scheduler
+        self.augmentation = augmentation
+        self.seed = seed
+        self.facts = checkpoints.facts(spec or {}, data or {})
+        self._rows: list[pd.DataFrame] = []
+        self._norms: list[Tensor] = []
+        self._clips = 0
+        self._epoch_start = 0.0
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Logits (B, T, 1, H, W) of frames (B, T, 1, H, W)."""
+        return rollout(self.network, frames)  # type: ignore[arg-type]
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser, and its schedule per step."""
+        optimizer = self.optimizer_factory(self.parameters())
+        scheduler = self.scheduler_factory(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch's clock and sums."""
+        self._clips, self._norms, self._epoch_start = 0, [], time.monotonic()
+
+    def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
+        """Loss over the labelled frames of an augmented batch."""
+        clip = self.augmentation(clip, (self.seed, self.current_epoch, batch_idx, self.global_rank))
+        logits = self(clip["frames"])
+        loss = self.loss(logits[clip["labelled"]], clip["masks"][clip["labelled"]])
+        self._clips += len(logits)
+        self.log(
+            "train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(logits), sync_dist=True
+        )
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Remember the norm of the gradient before it is clipped."""
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
+        self._norms.append(torch.nn.utils.get_total_norm(gradients).detach())
+
+    def on_train_epoch_end(self) -> None:
+        """Log what describes the epoch."""
+        seconds = time.monotonic() - self._epoch_start
+        norm = float(torch.stack(self._norms).mean()) if self._norms else math.nan
+        self.log("train/gradient_norm", norm)
+        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.log("train/clips_per_second", self._clips * self.trainer.world_size / seconds)
+
+    def validation_step(self, clip: Clip, batch_idx: int) -> None:
+        """Rows of the validation's per-frame table."""
+        logits = self(clip["frames"])
+        labelled = clip["labelled"]
+        self.log(
+            "val/loss",
+            self.loss(logits[labelled], clip["masks"][labelled]),
+            on_epoch=True,
+            batch_size=len(logits),
+            sync_dist=True,
+        )
+        metrics = overlap((logits[labelled] >= 0)[:, 0], (clip["masks"][labelled] > 0.5)[:, 0])
+        clip_index, _ = torch.nonzero(labelled, as_tuple=True)
+        self._rows.append(
+            pd.DataFrame(
+                {name: metrics[name].cpu().numpy() for name in VALIDATION_METRICS}
+                | {key: [clip[key][index] for index in clip_index.tolist()] for key in ("video", "group")}  # type: ignore[literal-required]
+                | {"frame": clip["frame"][labelled].cpu().numpy()}
+            )
+        )
+
+    def on_validation_epoch_end(self) -> None:
+        """Means over groups, as in every other table."""
+        table = pd.concat(_gathered(self._rows))
+        self._rows = []
+        means = group_means(table, VALIDATION_METRICS)[list(VALIDATION_METRICS)].mean()
+        for name in VALIDATION_METRICS:
+            self.log(f"val/{name}", float(means[name]), prog_bar=name == "dice")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what rebuilds the network without its config."""
+        checkpoint[checkpoints.KEY] = self.facts
+
+
+def _gathered(rows: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The rows of all processes of a distributed training; those given, where there is only one."""
+    if not torch.distributed.is_initialized():
+        return rows
+    every: list[list[pd.DataFrame]] = [[] for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather_object(every, rows)
+    return [row for rank in every for row in rank]

@@ -1,0 +1,9 @@
+import os
+
+# Before anything imports a hub's client or W&B.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["WANDB_MODE"] = "offline"
+os.environ["WANDB_SILENT"] = "true"
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import lexy._torchvision  # noqa: F401

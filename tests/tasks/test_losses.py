@@ -1,0 +1,39 @@
+import math
+
+import pytest
+import torch
+
+from lexy.tasks.losses import CombinedLoss, DiceLoss, WeightedBCELoss
+
+# p = 0.5, 0.75, 0.25, 0.5 on the truth 1, 1, 0, 0
+LOGITS = torch.tensor([0.0, math.log(3), -math.log(3), 0.0]).view(1, 1, 2, 2)
+MASKS = torch.tensor([1.0, 1.0, 0.0, 0.0]).view(1, 1, 2, 2)
+
+
+def test_dice_by_hand():
+    # Σpt = 1.25, Σp = 2, Σt = 2: 1 − (2.5 + 1) / (4 + 1)
+    assert DiceLoss()(LOGITS, MASKS).item() == pytest.approx(1 - 3.5 / 5)
+
+
+def test_dice_is_over_the_flattened_batch_not_the_mean_of_its_images():
+    logits = torch.cat([LOGITS, torch.full_like(LOGITS, -100)])
+    masks = torch.cat([MASKS, torch.zeros_like(MASKS)])
+    assert DiceLoss()(logits, masks).item() == pytest.approx(1 - 3.5 / 5)
+
+
+def test_bce_by_hand():
+    # −ln p or −ln(1 − p) with weights 2, 2, 1, 1, divided by the number of pixels
+    expected = (2 * math.log(2) - 2 * math.log(0.75) - math.log(0.75) + math.log(2)) / 4
+    assert WeightedBCELoss()(LOGITS, MASKS).item() == pytest.approx(expected)
+
+
+def test_combined_is_the_sum():
+    expected = DiceLoss()(LOGITS, MASKS) + WeightedBCELoss()(LOGITS, MASKS)
+    assert CombinedLoss()(LOGITS, MASKS).item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("loss", [DiceLoss(), WeightedBCELoss(), CombinedLoss()])
+def test_the_truth_costs_nothing_and_its_opposite_most(loss):
+    right, wrong = 200 * MASKS - 100, 100 - 200 * MASKS
+    assert loss(right, MASKS).item() == pytest.approx(0, abs=1e-6)
+    assert loss(wrong, MASKS) > loss(LOGITS, MASKS) > 0.1

@@ -1,0 +1,97 @@
+from functools import partial
+
+import pytest
+import torch
+
+import lexy
+from lexy.checkpoint import FORMAT, build, facts, read
+from lexy.errors import UserError
+from lexy.networks.unet import UNet
+from lexy.networks.vanilla import Vanilla
+
+SPEC = {
+    "_target_": "lexy.networks.unet.UNet",
+    "backbone": {"_target_": "lexy.networks.vanilla.Vanilla", "_partial_": True, "width": 4, "depth": 2},
+}
+
+
+def write(path, spec=SPEC, **changes):
+    network = UNet(partial(Vanilla, width=4, depth=2))
+    state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    torch.save({"state_dict": state, "lexy": facts(spec, {"name": "phantom"}) | changes}, path)
+    return network
+
+
+def test_a_checkpoint_alone_rebuilds_the_network(tmp_path):
+    network = write(tmp_path / "a.ckpt").eval()
+    loaded = lexy.load(tmp_path / "a.ckpt")
+    frame = torch.rand(1, 1, 20, 24)
+    assert not loaded.training
+    assert torch.equal(loaded(frame), network(frame))
+
+
+def test_pretrained_weights_are_not_fetched_again(tmp_path):
+    spec = {
+        "_target_": "lexy.networks.unet.UNet",
+        "backbone": {"_target_": "lexy.networks.smp.SMP", "_partial_": True, "weights": "imagenet", "width": 4},
+    }
+    assert sum(p.numel() for p in build(spec, ["lexy.networks"]).parameters()) > 1e6
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "torch.nn.Linear",
+        "lexy.files.sha256",
+        "lexy.networks.weights.load_torchvision",
+        "lexy.networks.weights.os.system",
+        "lexy.networks.unet.Backbone",
+        "lexy.networksx.Anything",
+    ],
+)
+def test_only_network_classes_of_allowed_packages_are_built(tmp_path, target):
+    write(tmp_path / "a.ckpt", {**SPEC, "backbone": {**SPEC["backbone"], "_target_": target}})
+    with pytest.raises(UserError, match="wants to build"):
+        lexy.load(tmp_path / "a.ckpt")
+
+
+def test_a_users_own_package_can_be_allowed(tmp_path, monkeypatch):
+    (tmp_path / "mynetworks.py").write_text("from lexy.networks.unet import UNet\nclass Mine(UNet):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    write(tmp_path / "a.ckpt", {**SPEC, "_target_": "mynetworks.Mine"})
+    with pytest.raises(UserError, match="allow"):
+        lexy.load(tmp_path / "a.ckpt")
+    assert type(lexy.load(tmp_path / "a.ckpt", allow=["mynetworks"])).__name__ == "Mine"
+
+
+def test_a_pickle_with_code_in_it_does_not_run(tmp_path):
+    class Harmful:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save({"state_dict": Harmful()}, tmp_path / "bad.ckpt")
+    with pytest.raises(UserError, match="not a checkpoint"):
+        read(tmp_path / "bad.ckpt")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"just text\n", b"PK\x03\x04 cut short"])
+def test_what_is_no_checkpoint_is_named(tmp_path, content):
+    (tmp_path / "notes.ckpt").write_bytes(content)
+    with pytest.raises(UserError, match=r"notes\.ckpt"):
+        read(tmp_path / "notes.ckpt")
+
+
+def test_missing_foreign_newer_and_unfitting_checkpoints_are_told_apart(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        read(tmp_path / "none.ckpt")
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+    with pytest.raises(UserError, match="not written by lexy-train"):
+        read(tmp_path / "foreign.ckpt")
+    write(tmp_path / "newer.ckpt", format=FORMAT + 1)
+    with pytest.raises(UserError, match="update lexy"):
+        read(tmp_path / "newer.ckpt")
+    write(tmp_path / "other.ckpt", {**SPEC, "backbone": {**SPEC["backbone"], "width": 8}})
+    with pytest.raises(UserError, match="do not fit"):
+        lexy.load(tmp_path / "other.ckpt")
