@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra import compose, initialize_config_dir
-from hydra._internal.utils import get_args_parser
+from hydra import compose, version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_automatic_config_search_path, get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
@@ -53,13 +55,18 @@ def run_command(command: str, task: Callable[[DictConfig], Any], schema: Callabl
         failures: list[UserError] = []
         main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=command)
         main(_collecting(task, failures))()
-        if failures:
+        if verbose and failures:
             raise failures[0]
+        sys.exit(1 if failures else 0)
     except UserError as error:
         if verbose:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        _print(error)
         sys.exit(1)
+
+
+def _print(error: UserError) -> None:
+    print(f"error: {error}", file=sys.stderr)
 
 
 def jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
@@ -84,7 +91,7 @@ def _collecting(task: Callable[[DictConfig], Any], failures: list[UserError]) ->
         try:
             return task(config)
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+            _print(error)  # at once: the other jobs of a sweep go on
             failures.append(error)
             return None
 
@@ -93,20 +100,22 @@ def _collecting(task: Callable[[DictConfig], Any], failures: list[UserError]) ->
 
 def _composed(command: str, arguments: Any, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     """The config of one job and the option chosen in each group; composing makes no folder."""
-    search = (
-        [] if arguments.config_dir is None else [f"hydra.searchpath=[file://{Path(arguments.config_dir).resolve()}]"]
-    )
-    if arguments.config_dir is not None and not Path(arguments.config_dir).is_dir():
-        raise UserError(f"--config-dir {arguments.config_dir}: no such folder.")
+    search_path = create_automatic_config_search_path(None, None, str(config_folder()))
+    if arguments.config_dir is not None:
+        if not Path(arguments.config_dir).is_dir():
+            raise UserError(f"--config-dir {arguments.config_dir}: no such folder.")
+        folder = f"file://{Path(arguments.config_dir).resolve()}"
+        search_path.prepend("command-line", folder, SearchPathQuery(provider="schema"))  # where Hydra puts it
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(config_folder()), job_name=command, version_base="1.3"):
-            config = compose(arguments.config_name or command, [*overrides, *search], return_hydra_config=True)
-            HydraConfig.instance().set_config(config)  # for ${hydra:...} in the config
-            choices = {group: str(option) for group, option in config.hydra.runtime.choices.items()}
-            with open_dict(config):
-                del config["hydra"]
-            return config, choices
+        version.setbase("1.3")
+        Hydra.create_main_hydra2(task_name=command, config_search_path=search_path)
+        config = compose(arguments.config_name or command, list(overrides), return_hydra_config=True)
+        HydraConfig.instance().set_config(config)  # for ${hydra:...} in the config
+        choices = {group: str(option) for group, option in config.hydra.runtime.choices.items()}
+        with open_dict(config):
+            del config["hydra"]
+        return config, choices
     except (HydraException, ConfigCompositionException, MissingConfigException) as error:
         raise UserError(_explained(error, command, arguments)) from error
     finally:

@@ -35,7 +35,7 @@ def build(node: DictConfig, key: str, **given: Any) -> Any:
         return instantiate(node, _convert_="all", **given)
     except InstantiationException as error:
         cause: BaseException = error
-        while cause.__cause__ is not None:
+        while cause.__cause__ is not None and not isinstance(cause, UserError):
             cause = cause.__cause__
         raise UserError(f"{key}: {cause}") from error
     except (TypeError, ValueError) as error:

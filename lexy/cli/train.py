@@ -168,9 +168,9 @@ def quieten_lightning() -> None:
 
     import lexy._torchvision  # noqa: F401
 
-    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric", "pytorch_lightning.accelerators.cuda"):
+    for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*exists and is not empty.*", ".*Checkpoint directory.*"):
+    for message in (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*is deprecated.*"):
         warnings.filterwarnings("ignore", message)
 
 

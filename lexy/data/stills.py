@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 import lexy._torchvision  # noqa: F401  pytorch-lightning cannot be imported beside a CPU torch without it
 from lexy.clip import Clip
 from lexy.data.crops import CropRules, crop_field
-from lexy.data.phantom import phantom_field
+from lexy.data.phantom import DIAMETER, phantom_field
 from lexy.data.splits import SPLITS, fold_groups, split_groups
 from lexy.data.store import Stills, read_store, store_info
 from lexy.errors import UserError
@@ -254,10 +254,11 @@ class PhantomStills(StillsData):
 
 @functools.lru_cache(maxsize=2)  # the jobs of a sweep share a process
 def _phantom(fields: int, seed: int, size: int, crop_size: int, folds: int) -> Stills:
-    rules = CropRules(field_size=size, crop_size=crop_size, max_nuclei=64)
+    scale = size / 256  # nuclei are as large in their field as in the published crops
+    rules = CropRules(field_size=size, crop_size=crop_size, min_area=max(1, round(100 * scale**2)), max_nuclei=64)
     images, masks, rows = [], [], []
     for index in range(fields):
-        field = phantom_field(seed, index, size=size)
+        field = phantom_field(seed, index, size=size, diameter=DIAMETER * scale)
         assert field.labels is not None
         crops = crop_field(field, field.labels, rules)
         images.append(crops.images)

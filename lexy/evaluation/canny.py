@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lexy.evaluation.points import BatchedPoints, directed_distances
+from lexy.evaluation.points import directed_distances, points_by_image
 
 RADIUS = 4  # SciPy truncates the Gaussian at 4 sigma
 # Gradients reach the low threshold only within 3 px of an outline (0.035 at most beyond), and their neighbours count.
@@ -58,11 +58,14 @@ def published_hausdorff(predicted: Tensor, truth: Tensor) -> np.ndarray:
         (as `skimage.metrics.hausdorff_distance`).
     """
     shape = (len(predicted), predicted.shape[1], predicted.shape[2])
-    first, second = (BatchedPoints.from_flat(_edge_indices(masks), shape) for masks in (predicted, truth))
-    both, forth, back = directed_distances(first, second)
-    distances = np.where((first.counts == 0) & (second.counts == 0), 0.0, np.inf)
-    distances[both] = np.maximum(forth.maximum(), back.maximum())
-    return distances
+    edges = [points_by_image(_edge_indices(masks), shape) for masks in (predicted, truth)]
+    return np.array([_hausdorff(*pair) for pair in zip(*edges, strict=True)], dtype=np.float64)
+
+
+def _hausdorff(first: np.ndarray, second: np.ndarray) -> float:
+    if len(first) == 0 or len(second) == 0:
+        return 0.0 if len(first) == len(second) else np.inf
+    return max(distances.max() for distances in directed_distances(first, second))
 
 
 def _edge_indices(masks: Tensor) -> np.ndarray:
@@ -116,8 +119,7 @@ class _Detector:
         # Non-maximum suppression: the values on both sides, across the edge, interpolated between two neighbours.
         side = np.where((down > 0) == (right > 0), 1, -1)
         vertical, horizontal = abs(down), abs(right)
-        steep = (vertical > horizontal) | ((vertical == horizontal) & (side < 0))
-        nearest, diagonal = np.where(steep, row, side), row + side
+        nearest, diagonal = np.where(vertical > horizontal, row, side), row + side
         weight = np.minimum(vertical, horizontal) / np.maximum(vertical, horizontal)
         rest = 1.0 - weight
         for sign in (1, -1):

@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
+from torch.nn.functional import pad
 
 
 def nuclear_ratio(
@@ -70,11 +70,19 @@ def _nucleus_and_ring(
 
 
 def _within(masks: Tensor, radius: float) -> Tensor:
-    """Pixels at most `radius` from the mask: its dilation by a disc."""
+    """Pixels at most `radius` from the mask: its dilation by a disc, as a union of shifted rows."""
+    height, width = masks.shape[1:]
     reach = math.floor(radius)
-    steps = torch.arange(-reach, reach + 1, device=masks.device)
-    disc = (steps[:, None] ** 2 + steps**2 <= radius**2).float()
-    return conv2d(masks[:, None].float(), disc[None, None], padding=reach)[:, 0] > 0.5
+    padded = pad(masks, (reach,) * 4)
+    widths = [math.floor(math.sqrt(radius**2 - step**2)) for step in range(reach + 1)]  # of the disc, by row
+    found, wide = masks.clone(), padded[:, :, reach : reach + width].clone()
+    for across in range(reach + 1):
+        for start in (reach - across, reach + across):
+            wide |= padded[:, :, start : start + width]
+        for down in (step for step in range(reach + 1) if widths[step] == across):
+            for start in (reach - down, reach + down):
+                found |= wide[:, start : start + height]
+    return found
 
 
 def _percentile(values: Tensor, percent: float) -> Tensor:

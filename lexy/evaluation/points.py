@@ -1,89 +1,34 @@
-"""Nearest-neighbour distances between the points of two stacks of images, for all images in one search."""
-
-from dataclasses import dataclass
+"""Distances between the marked pixels of two images."""
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
+
+PAIRS = 2**17  # up to so many, all pairs take less time than a search tree; the values are the same
 
 
-@dataclass(frozen=True)
-class BatchedPoints:
-    """The marked pixels of N images.
-
-    Attributes
-    ----------
-    image : np.ndarray
-        (P,) int, ascending: the image of each point.
-    position : np.ndarray
-        (P, 2) int: row and column.
-    counts : np.ndarray
-        (N,) int: points in each image.
-    shape : tuple of int
-        (N, H, W).
-    """
-
-    image: np.ndarray
-    position: np.ndarray
-    counts: np.ndarray
-    shape: tuple[int, int, int]
-
-    @classmethod
-    def from_flat(cls, indices: np.ndarray, shape: tuple[int, int, int]) -> "BatchedPoints":
-        """Points from sorted flat indices into an array of shape (N, H, W)."""
-        image, row, column = np.unravel_index(indices, shape)
-        return cls(image, np.stack([row, column], axis=1), np.bincount(image, minlength=shape[0]), shape)
-
-    def within(self, images: np.ndarray) -> "BatchedPoints":
-        """Only the points of the images where `images`, (N,) bool, is True."""
-        kept = images[self.image]
-        return BatchedPoints(self.image[kept], self.position[kept], np.where(images, self.counts, 0), self.shape)
-
-    def spread(self) -> np.ndarray:
-        """(P, 2) float64 coordinates on one plane, the images so far apart that nearest points share an image."""
-        row, column = self.position.T
-        return np.column_stack([row, column + self.image * (2.0 * (self.shape[1] + self.shape[2]))])
+def points_by_image(indices: np.ndarray, shape: tuple[int, int, int]) -> list[np.ndarray]:
+    """Row and column of the pixels at sorted flat indices into (N, H, W): N arrays (P, 2) float64."""
+    image, position = np.divmod(indices, shape[1] * shape[2])
+    points = np.stack(np.divmod(position, shape[2]), axis=1).astype(np.float64)
+    ends = np.searchsorted(image, np.arange(shape[0]), side="right")
+    return [points[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-@dataclass(frozen=True)
-class Distances:
-    """Distances of one image's points after the other's: `values` (P,) in pixels, `starts` (M,) where images begin."""
-
-    values: np.ndarray
-    starts: np.ndarray
-
-    def maximum(self) -> np.ndarray:
-        """(M,) largest distance of each image."""
-        return np.maximum.reduceat(self.values, self.starts) if len(self.starts) else np.empty(0)
-
-    def split(self) -> list[np.ndarray]:
-        """The distances of each of the M images."""
-        return np.split(self.values, self.starts[1:]) if len(self.starts) else []
-
-
-def directed_distances(first: BatchedPoints, second: BatchedPoints) -> tuple[np.ndarray, Distances, Distances]:
-    """Distance from every point to the nearest one of the other set in the same image, both ways.
+def directed_distances(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance from every point to the nearest one of the other set, both ways.
 
     Parameters
     ----------
-    first, second : BatchedPoints
-        Points of the same N images.
+    first, second : np.ndarray
+        (P, 2) and (Q, 2) float64, neither empty.
 
     Returns
     -------
-    both : np.ndarray
-        (N,) bool: images where both sets have points. Only these M images have distances.
-    forth, back : Distances
-        From `first` to `second`, and from `second` to `first`.
+    forth, back : np.ndarray
+        (P,) and (Q,) float64: from `first` to `second`, and from `second` to `first`.
     """
-    both = (first.counts > 0) & (second.counts > 0)
-    sets = [points.within(both) for points in (first, second)]
-    if not both.any():
-        nothing = Distances(np.empty(0), np.empty(0, dtype=np.intp))
-        return both, nothing, nothing
-    clouds = [points.spread() for points in sets]
-    found = []
-    for cloud, other, points in zip(clouds, clouds[::-1], sets, strict=True):
-        tree = cKDTree(other, leafsize=32, balanced_tree=False)
-        starts = np.concatenate([[0], np.cumsum(points.counts[both])[:-1]])
-        found.append(Distances(tree.query(cloud)[0], starts))
-    return both, found[0], found[1]
+    if len(first) * len(second) > PAIRS:
+        return cKDTree(second).query(first)[0], cKDTree(first).query(second)[0]
+    squared = cdist(first, second, "sqeuclidean")
+    return np.sqrt(squared.min(axis=1)), np.sqrt(squared.min(axis=0))

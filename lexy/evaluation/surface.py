@@ -5,7 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lexy.evaluation.points import BatchedPoints, directed_distances
+from lexy.evaluation.points import directed_distances, points_by_image
+
+MEASURES = ("hausdorff", "hd95", "mean_surface_distance", "surface_dice")
 
 
 def outline(masks: Tensor) -> Tensor:
@@ -45,19 +47,22 @@ def surface_distances(predicted: Tensor, truth: Tensor, tolerance: float = 1.0) 
         distances of 0 and a surface Dice of 1, and one empty mask gives the image's diagonal and 0.
     """
     count, height, width = predicted.shape
-    first, second = (
-        BatchedPoints.from_flat(torch.nonzero(outline(masks).flatten())[:, 0].cpu().numpy(), (count, height, width))
+    outlines = [
+        points_by_image(torch.nonzero(outline(masks).flatten())[:, 0].cpu().numpy(), (count, height, width))
         for masks in (predicted, truth)
-    )
-    both, forth, back = directed_distances(first, second)
-    empty = (first.counts == 0) & (second.counts == 0)
-    distance = np.where(empty, 0.0, np.hypot(height, width))
-    result = {name: distance.copy() for name in ("hausdorff", "hd95", "mean_surface_distance")}
-    result["surface_dice"] = empty.astype(np.float64)
-    for image, there, here in zip(np.flatnonzero(both), forth.split(), back.split(), strict=True):
-        pooled = np.concatenate([there, here])
-        result["hausdorff"][image] = pooled.max()
-        result["hd95"][image] = max(np.percentile(there, 95), np.percentile(here, 95))
-        result["mean_surface_distance"][image] = pooled.mean()
-        result["surface_dice"][image] = (pooled <= tolerance).mean()
-    return result
+    ]
+    diagonal = float(np.hypot(height, width))
+    rows = [_distances(first, second, diagonal, tolerance) for first, second in zip(*outlines, strict=True)]
+    return dict(zip(MEASURES, np.array(rows, dtype=np.float64).reshape(count, len(MEASURES)).T, strict=True))
+
+
+def _distances(
+    first: np.ndarray, second: np.ndarray, diagonal: float, tolerance: float
+) -> tuple[float, float, float, float]:
+    """The measures of one pair of outlines, in the order of `MEASURES`."""
+    if len(first) == 0 or len(second) == 0:
+        return (0.0, 0.0, 0.0, 1.0) if len(first) == len(second) else (diagonal, diagonal, diagonal, 0.0)
+    forth, back = directed_distances(first, second)
+    pooled = np.concatenate([forth, back])
+    hd95 = max(np.percentile(forth, 95), np.percentile(back, 95))
+    return pooled.max(), hd95, pooled.mean(), (pooled <= tolerance).mean()

@@ -34,6 +34,8 @@ def frame_rows(predicted: Tensor, clip: Mapping[str, Any]) -> pd.DataFrame:
         `mean_surface_distance_um`; NaN for an unknown pixel size); `nc_true`, `nc_predicted` (each with its mask's own
         ring) and `nc_error`, their absolute difference (NaN where one is undefined).
     """
+    if predicted.device.type == "mps":
+        predicted = predicted.cpu()  # Apple's GPUs have no float64
     labelled = clip["labelled"].to(predicted.device)
     images, truth = (clip[key].to(predicted.device)[labelled][:, 0] for key in ("frames", "masks"))
     mask, truth = predicted[labelled][:, 0], truth >= 0.5

@@ -1,5 +1,6 @@
 """What a backbone is, and the pieces that the published ones are built from."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
@@ -65,7 +66,7 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
 def _norm(normalization: Normalization, channels: int) -> list[nn.Module]:
     if normalization == "none":
         return []
-    return [nn.BatchNorm2d(channels) if normalization == "batch" else nn.GroupNorm(min(8, channels), channels)]
+    return [nn.BatchNorm2d(channels) if normalization == "batch" else nn.GroupNorm(math.gcd(8, channels), channels)]
 
 
 def double_conv(inputs: int, outputs: int, normalization: Normalization = "none") -> nn.Sequential:

@@ -67,12 +67,18 @@ def summary_table(summary: pd.DataFrame, title: str, *, embedded: bool) -> Table
     rich.table.Table
     """
     groups = int(summary["groups"].max())
-    notes = sorted({str(note) for note in summary["note"].dropna() if note})
-    caption = f"95 % intervals by bootstrap over {groups} groups" + (f"; {'; '.join(notes)}" if notes else "")
+    defined = summary[summary["frames"] > 0]
+    undefined = [name for name in summary.index.difference(defined.index) if not name.endswith("_um")]
+    remarks = [f"95 % intervals by bootstrap over {groups} groups"]
+    remarks += sorted({str(note) for note in defined["note"].dropna() if note})
+    remarks += [f"{int(summary['n_missed'].max())} frames missed, {int(summary['n_spurious'].max())} spurious"]
+    remarks += [f"defined for no frame: {', '.join(undefined)}"] if undefined else []
+    remarks += ["distances in px (pixel size unknown)"] if "hd95_um" not in defined.index else []
+    caption = "\n".join(remarks)
     table = Table(title=f"{PHANTOM}\n{title}" if embedded else title, caption=caption)
     for column in ("metric", "mean", "95 % interval", "frames", "undefined"):
         table.add_column(column, justify="left" if column == "metric" else "right")
-    for name, row in summary.iterrows():
+    for name, row in defined.iterrows():
         interval = f"{row['low']:.3f} to {row['high']:.3f}" if pd.notna(row["low"]) else "-"
         mean = f"{row['mean']:.3f}" if pd.notna(row["mean"]) else "-"
         table.add_row(str(name), mean, interval, f"{int(row['frames'])}", f"{int(row['n_undefined'])}")

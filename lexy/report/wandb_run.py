@@ -54,6 +54,7 @@ class WandbRun(WandbLogger):
             config=config,
             tags=tags,
             resume="allow",
+            settings=wandb.Settings(silent=offline),  # the command says itself where everything is
         )
 
     def log_results(self, tables: Mapping[str, Tables], panels: Sequence[Path]) -> None:

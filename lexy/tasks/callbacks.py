@@ -6,16 +6,18 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins import TorchCheckpointIO
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, Checkpoint
 
 from lexy.files import replacing
 
 
-class EpochLog(Callback):
+class EpochLog(Checkpoint):
     """One row for each epoch with everything that was logged, appended to a CSV file.
 
     Lightning's own CSVLogger deletes the file when a folder is used again. Here a resumed run goes on where its
     checkpoint stands: rows of epochs that will be repeated are taken out first.
+
+    A `Checkpoint` by kind only: Lightning calls these after the module has logged what describes the epoch.
 
     Parameters
     ----------

@@ -89,7 +89,8 @@ class SegmentationTask(pl.LightningModule):
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
         """Loss over the labelled frames of an augmented batch."""
-        clip = self.augmentation(clip, (self.seed, self.current_epoch, batch_idx, self.global_rank))
+        with torch.autocast(self.device.type, enabled=False):  # images keep their digits
+            clip = self.augmentation(clip, (self.seed, self.current_epoch, batch_idx, self.global_rank))
         logits = self(clip["frames"])
         loss = self.loss(logits[clip["labelled"]], clip["masks"][clip["labelled"]])
         self._clips += len(logits)

@@ -57,6 +57,14 @@ def test_dim_nuclei_beside_bright_ones() -> None:
     assert labels.max() == 3
 
 
+def test_the_halo_of_a_bright_nucleus_is_not_part_of_it() -> None:
+    bright = disc(256, 60, 60, 20)
+    halo = 40 * (disc(256, 60, 60, 32) & ~bright)
+    (labels,) = Classical().label([noisy(10 + 200 * bright + halo + 30 * disc(256, 180, 180, 20))])
+    assert labels.max() == 2
+    assert (labels == labels[60, 60]).sum() == pytest.approx(bright.sum(), rel=0.15)
+
+
 def test_nucleoli_are_no_holes() -> None:
     image = 10 + 150 * (disc(128, 64, 64, 20) & ~disc(128, 64, 60, 4))
     (labels,) = Classical().label([noisy(image)])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from evaluation_masks import extremes, pairs, symmetric_blobs
 from hypothesis import given, settings
-from masks import extremes, pairs, symmetric_blobs
 from skimage.feature import canny
 from skimage.metrics import hausdorff_distance
 

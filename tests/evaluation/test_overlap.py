@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from masks import pairs
+from evaluation_masks import pairs
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score, recall_score
 
 from lexy.evaluation.overlap import overlap

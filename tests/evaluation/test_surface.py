@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from evaluation_masks import pairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from masks import pairs
 from scipy.ndimage import binary_erosion
 from skimage.metrics import hausdorff_distance
 
 import lexy._torchvision  # noqa: F401
+from lexy.evaluation import points
 from lexy.evaluation.surface import outline, surface_distances
 
 
@@ -76,6 +77,14 @@ def test_symmetric_and_the_same_one_by_one(seed: int, height: int, width: int) -
     for name, values in result.items():
         np.testing.assert_allclose(values, mirrored[name], rtol=1e-12)
         np.testing.assert_array_equal(values, np.concatenate([one[name] for one in single]))
+
+
+def test_search_tree_and_all_pairs_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    predicted, truth = pairs(5, 40, 33)
+    expected = surface_distances(predicted, truth)
+    monkeypatch.setattr(points, "PAIRS", 0)
+    for name, values in surface_distances(predicted, truth).items():
+        np.testing.assert_array_equal(values, expected[name])
 
 
 def test_no_masks() -> None:

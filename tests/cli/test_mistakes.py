@@ -1,0 +1,66 @@
+"""A user's mistake ends in one message that names the key, before any folder is made."""
+
+import sys
+
+import pytest
+
+from lexy.cli import evaluate, prepare, train
+
+MISTAKES = [
+    ("train", ["modl=unet"], ["modl is not a key", "Did you mean model?"]),
+    ("train", ["trainer.max_epoch=3"], ["trainer.max_epoch", "Did you mean max_epochs?"]),
+    ("train", ["model=unett"], ["model/unett", "unet"]),
+    ("train", ["bakbone=vanilla"], ["bakbone", "Did you mean backbone?"]),
+    ("train", ["+foo=1"], ["foo is not a setting", "Valid:"]),
+    ("train", ["+loss.smoth=2"], ["loss.smoth", "Did you mean smooth?"]),
+    ("train", ["trainer.max_epochs=abc"], ["trainer.max_epochs='abc'", "valid integer"]),
+    ("train", ["backbone.width='16'"], ["backbone.width='16'", "valid integer"]),
+    ("train", ["backbone.width=-3"], ["backbone.width=-3", "greater than 0"]),
+    ("train", ["augmentation.flip=2"], ["augmentation.flip=2", "less than or equal to 1"]),
+    ("train", ["backbone.normalization=layer"], ["backbone.normalization='layer'", "'none', 'batch' or 'group'"]),
+    ("train", ["optimizer.lr=fast"], ["optimizer.lr='fast'"]),
+    ("train", ["resume=maybe"], ["resume='maybe'", "'never' or 'auto'"]),
+    ("train", ["seed=-1"], ["seed=-1"]),
+    ("train", ["backbone=smp", "backbone.encoder=resnet35"], ["encoder='resnet35'", "resnet34"]),
+    ("train", ["backbone=resnet34", "backbone.weights=gone.pth"], ["gone.pth", "no such file"]),
+    ("train", ["model._target_=os.system"], ["model"]),
+    ("train", ["model._target_=no.such.Network"], ["model._target_", "cannot be imported"]),
+    ("train", ["data=hpa"], ["outputs/data/hpa", "lexy-prepare"]),
+    ("train", ["data.fold=9", "data.fields=5", "data.size=64", "data.crop_size=32"], ["data.fold=9", "5 folds"]),
+    ("train", ["seed=${nothing}"], ["seed", "nothing"]),
+    ("train", ["-m", "loss=dice,bse"], ["loss/bse", "dice"]),
+    ("train", ["-m", "backbone.width=4,many"], ["backbone.width='many'"]),
+    ("train", ["--config-dir", "nowhere"], ["nowhere", "no such folder"]),
+    ("evaluate", [], ["checkpoint has no value", "checkpoint=VALUE"]),
+    ("evaluate", ["checkpoint=gone.ckpt"], ["gone.ckpt", "no such file"]),
+    ("evaluate", ["checkpoint=gone.ckpt", "split=all"], ["split='all'", "'train', 'val' or 'test'"]),
+    ("prepare", ["crops.min_area=big"], ["min_area='big'"]),
+    ("prepare", ["labeller=cellpos"], ["labeller/cellpos", "classical"]),
+    ("prepare", ["paths.fields=nowhere"], ["nowhere"]),
+]
+
+
+@pytest.mark.parametrize(("command", "arguments", "expected"), MISTAKES, ids=lambda item: " ".join(item)[:60])
+def test_mistake(command, arguments, expected, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setattr(sys, "argv", [f"lexy-{command}", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        {"train": train, "evaluate": evaluate, "prepare": prepare}[command].main()
+    message = capsys.readouterr().err
+    assert ended.value.code == 1
+    for part in expected:
+        assert part in message
+    assert message.count("error:") == 1
+    assert "Traceback" not in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_traceback_is_there_for_who_asks(tmp_path, monkeypatch):
+    from lexy.errors import UserError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "argv", ["lexy-train", "modl=unet"])
+    with pytest.raises(UserError):
+        train.main()

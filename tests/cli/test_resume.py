@@ -1,0 +1,81 @@
+"""Interrupted runs go on to exactly the figures of an undisturbed one."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pandas as pd
+import pytest
+from cli_runs import TINY, command, environment, run
+
+ARGUMENTS = [
+    *TINY,
+    "trainer.max_epochs=6",
+    "optimizer=adamw",
+    "scheduler=cosine",
+    "callbacks=ema",
+    "logger=wandb",
+]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    work = tmp_path_factory.mktemp("undisturbed")
+    done = run(work, "train", *ARGUMENTS)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (work / "outputs" / "runs").iterdir()
+    return folder
+
+
+def interrupt(work, after_epochs: int, number: signal.Signals) -> int:
+    """Start a run and send it a signal once its log has this many epochs (0: once its first checkpoint lies there)."""
+    process = subprocess.Popen(
+        command("train", *ARGUMENTS),
+        cwd=work,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wanted = "last.ckpt" if after_epochs == 0 else "metrics.csv"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        found = list((work / "outputs").glob(f"runs/*/{wanted}"))
+        if found and (after_epochs == 0 or found[0].read_text().count("\n") > after_epochs):
+            break
+        time.sleep(0.01)
+    process.send_signal(number)
+    return process.wait(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("after_epochs", "number"),
+    [(0, signal.SIGKILL), (2, signal.SIGKILL), (1, signal.SIGINT), (3, signal.SIGTERM)],
+    ids=["kill-first-epoch", "kill", "ctrl-c", "sigterm"],
+)
+def test_resumed_run_equals_the_undisturbed_one(undisturbed, tmp_path, after_epochs, number):
+    assert interrupt(tmp_path, after_epochs, number) != 0
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    status = json.loads((folder / "status.json").read_text())
+    assert status["state"] == ("running" if number == signal.SIGKILL else "interrupted")
+    done = run(tmp_path, "train", *ARGUMENTS, "resume=auto")
+    assert done.returncode == 0, done.stderr
+    assert [item.name for item in (tmp_path / "outputs" / "runs").iterdir()] == [undisturbed.name]
+    logs = [
+        pd.read_csv(place / "metrics.csv").drop(columns="train/clips_per_second") for place in (undisturbed, folder)
+    ]
+    assert logs[0]["epoch"].tolist() == list(range(6))
+    pd.testing.assert_frame_equal(*logs, check_exact=True)
+    for name in ("val_summary.csv", "test_summary.csv", "test_frames.parquet"):
+        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
+def test_without_resume_a_second_run_gets_a_folder_of_its_own(undisturbed):
+    work = undisturbed.parents[2]
+    done = run(work, "train", *ARGUMENTS, "debug=fast_dev_run")
+    assert done.returncode == 0, done.stderr
+    again = run(work, "train", *ARGUMENTS, "debug=fast_dev_run")
+    assert again.returncode == 0, again.stderr
+    names = sorted(item.name for item in (work / "outputs" / "runs").iterdir())
+    assert len(names) == 3
+    assert sum(name.endswith("-2") for name in names) == 1

@@ -1,0 +1,198 @@
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from cli_runs import TINY, environment, run
+from PIL import Image
+
+import lexy
+from lexy.checkpoint import read
+
+
+def test_a_run_leaves_everything_in_its_folder(trained):
+    _, folder, _ = trained
+    for name in ("config.yaml", "metrics.csv", "status.json", "run.log", "best.ckpt", "last.ckpt"):
+        assert (folder / name).stat().st_size >= 0, name
+    for split in ("val", "test"):
+        frames = pd.read_parquet(folder / f"{split}_frames.parquet")
+        assert {"run", "data", "split", "seed", "group", "video", "frame", "dice", "hd95", "nc_error"} <= set(frames)
+        assert frames["dice"].between(0, 1).all()
+        assert (frames["data"] == "phantom").all()
+        summary = pd.read_csv(folder / f"{split}_summary.csv", index_col="metric")
+        assert summary.loc["dice", "frames"] == len(frames)
+    for case in ("worst", "median", "best"):
+        assert Image.open(folder / "panels" / f"{case}.png").size[0] > 500
+
+
+def test_the_console_says_what_came_out_and_that_it_is_phantom_data(trained):
+    _, folder, printed = trained
+    assert "PHANTOM DATA" in printed
+    assert "95 % interval" in printed
+    for name in (
+        "best.ckpt",
+        "metrics.csv",
+        "test_summary.csv",
+        "panels/worst.png",
+        "wandb/offline-run",
+        "lexy-evaluate",
+    ):
+        assert name in printed
+    assert folder.name in printed
+
+
+def test_the_epoch_log_has_one_row_for_each_epoch(trained):
+    log = pd.read_csv(trained[1] / "metrics.csv")
+    assert log["epoch"].tolist() == [0, 1, 2]
+    for column in ("train/loss", "val/dice", "val/loss", "train/learning_rate", "train/gradient_norm"):
+        assert log[column].notna().all()
+    assert (log["train/clips_per_second"] > 0).all()
+
+
+def test_splits_share_no_field(trained):
+    _, folder, _ = trained
+    val, test = (pd.read_parquet(folder / f"{split}_frames.parquet") for split in ("val", "test"))
+    assert not set(val["group"]) & set(test["group"])
+
+
+def test_the_checkpoint_alone_gives_the_network_and_its_validation_figure(trained):
+    _, folder, _ = trained
+    checkpoint = read(folder / "best.ckpt")
+    network = lexy.load(folder / "best.ckpt")
+    assert network(torch.rand(1, 1, 33, 47)).shape == (1, 1, 33, 47)
+    best = pd.read_csv(folder / "metrics.csv")["val/dice"].max()
+    summary = pd.read_csv(folder / "val_summary.csv", index_col="metric")
+    assert summary.loc["dice", "mean"] == pytest.approx(best, abs=1e-6)
+    assert checkpoint["lexy"]["data"]["name"] == "phantom"
+
+
+def test_evaluation_gives_the_same_table_to_the_last_digit(trained):
+    work, folder, _ = trained
+    done = run(work, "evaluate", f"checkpoint={folder / 'best.ckpt'}", *TINY[:4])
+    assert done.returncode == 0, done.stderr
+    (evaluated,) = (work / "outputs" / "evaluations").glob("best-*")
+    ours, theirs = (pd.read_parquet(place / "test_frames.parquet") for place in (folder, evaluated))
+    shared = [column for column in ours if column in theirs and column != "run"]
+    assert len(shared) > 25
+    pd.testing.assert_frame_equal(ours[shared], theirs[shared], check_exact=True)
+    for name in ("test_summary.csv", "test_published.csv"):
+        assert (folder / name).read_bytes() == (evaluated / name).read_bytes()
+
+
+def test_a_split_with_training_fields_in_it_is_refused(trained):
+    work, folder, _ = trained
+    done = run(work, "evaluate", f"checkpoint={folder / 'best.ckpt'}", *TINY[:4], "data.fold=1")
+    assert done.returncode == 1
+    assert "Give data.fold=null" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_written_config_repeats_the_run_and_keeps_its_identity(trained, tmp_path):
+    _, folder, _ = trained
+    done = run(tmp_path, "train", "--config-dir", str(folder), "--config-name", "config")
+    assert done.returncode == 0, done.stderr
+    (again,) = (tmp_path / "outputs" / "runs").iterdir()
+    assert again.name == folder.name
+    assert (again / "test_summary.csv").read_bytes() == (folder / "test_summary.csv").read_bytes()
+    assert [item.name for item in tmp_path.iterdir()] == ["outputs"]
+
+
+def test_a_finished_run_is_shown_not_made_again(trained):
+    work, folder, _ = trained
+    before = (folder / "best.ckpt").stat().st_mtime_ns
+    done = run(work, "train", *TINY, "logger=wandb", "resume=auto")
+    assert done.returncode == 0, done.stderr
+    assert "done already" in done.stdout
+    assert (folder / "best.ckpt").stat().st_mtime_ns == before
+
+
+def test_the_wandb_record_holds_it_all(trained):
+    _, folder, _ = trained
+    (record,) = (folder / "wandb").glob("offline-run-*")
+    assert record.name.endswith(folder.name)  # the id is the folder's name
+    leet = [sys.executable, "-m", "wandb", "leet", "inspect", "--json"]
+
+    def read_back(*flags: str) -> str:
+        call = [*leet, *flags, str(record)]
+        return subprocess.run(call, capture_output=True, text=True, env=environment(), check=True).stdout
+
+    text, summary = read_back(), json.loads(read_back("--summary"))
+    flat = json.dumps(summary)
+    for name in ("test/dice/mean", "test/dice/low", "val/hd95/high", "val/dice", "train/gradient_norm"):
+        assert name in flat, name
+    for name in ("train/learning_rate", "train/clips_per_second", "panels/worst", "test/frames", "run_folder"):
+        assert name in text + flat, name
+    media = {path.suffix for path in (record / "files" / "media").rglob("*.*")}
+    assert {".png", ".json"} <= media
+    plain = yaml.safe_load((folder / "config.yaml").read_text())
+    assert plain["logger"]["wandb"]["offline"] is True
+    status = json.loads((folder / "status.json").read_text())
+    assert (status["state"], status["run"]) == ("done", folder.name)
+
+
+def test_a_sweep_gives_every_job_its_own_folder_table_and_wandb_run(tmp_path):
+    done = run(tmp_path, "train", "-m", *TINY, "trainer.max_epochs=1", "loss=dice,bce", "seed=0,1", "logger=wandb")
+    assert done.returncode == 0, done.stderr
+    folders = sorted((tmp_path / "outputs" / "runs").iterdir())
+    assert len(folders) == 4
+    records = [next((folder / "wandb").glob("offline-run-*")).name for folder in folders]
+    assert [record.split("-", 3)[3] for record in records] == [folder.name for folder in folders]
+    assert len({(folder / "test_summary.csv").read_bytes() for folder in folders}) == 4
+
+
+def test_a_users_own_network_comes_by_config_dir_and_target(tmp_path):
+    (tmp_path / "mynetworks.py").write_text(
+        "from torch import nn\n"
+        "class Tiny(nn.Module):\n"
+        "    def __init__(self, channels: int = 4) -> None:\n"
+        "        super().__init__()\n"
+        "        self.layers = nn.Sequential(nn.Conv2d(1, channels, 3, padding=1), nn.Conv2d(channels, 1, 1))\n"
+        "    def start(self, frame, mask=None):\n"
+        "        return ()\n"
+        "    def step(self, state, frame):\n"
+        "        return self.layers(frame), state\n"
+    )
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "tiny.yaml").write_text("_target_: mynetworks.Tiny\nchannels: 4\n")
+    sizes = [item for item in TINY if not item.startswith("backbone")]
+    path = {"PYTHONPATH": f"{environment()['PYTHONPATH']}:{tmp_path}"}
+    done = run(tmp_path, "train", "--config-dir", "mine", "model=tiny", "model.channels=3", *sizes, **path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    evaluate = ("evaluate", f"checkpoint={folder / 'best.ckpt'}", *TINY[:4])
+    refused = run(tmp_path, *evaluate, **path)
+    assert refused.returncode == 1
+    assert "mynetworks" in refused.stderr
+    assert run(tmp_path, *evaluate, "allow=[mynetworks]", **path).returncode == 0
+
+
+def test_failures_are_recorded_and_close_the_wandb_run(tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "from torch import nn\n"
+        "class Broken(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.layer = nn.Conv2d(1, 1, 1)\n"
+        "    def start(self, frame, mask=None):\n"
+        "        return ()\n"
+        "    def step(self, state, frame):\n"
+        "        raise RuntimeError('out of luck')\n"
+    )
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "broken.yaml").write_text("_target_: broken.Broken\n")
+    sizes = [item for item in TINY if not item.startswith("backbone")]
+    path = {"PYTHONPATH": f"{environment()['PYTHONPATH']}:{tmp_path}"}
+    done = run(tmp_path, "train", "--config-dir", "mine", "model=broken", "logger=wandb", *sizes, **path)
+    assert done.returncode != 0
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    status = json.loads((folder / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert "out of luck" in status["reason"]
+    assert "out of luck" in (folder / "run.log").read_text()
+    (record,) = (folder / "wandb").glob("offline-run-*")
+    leet = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(record)]
+    text = subprocess.run(leet, capture_output=True, text=True, env=environment(), check=True).stdout
+    assert '"exit_code":1' in text.replace(" ", "").replace("exitCode", "exit_code")
