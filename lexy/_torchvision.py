@@ -11,7 +11,7 @@ import sys
 
 import torch
 
-_LIBRARIES = []  # a torch.library.Library un-declares its operators when it is collected
+_LIBRARIES: list[torch.library.Library] = []  # a torch.library.Library un-declares its operators when it is collected
 
 
 def _import_torchvision() -> None:

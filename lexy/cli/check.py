@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 
 from lexy.errors import UserError
@@ -24,13 +24,13 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     UserError
         A value is missing (`???`) or an interpolation leads nowhere.
     """
-    missing = sorted(OmegaConf.missing_keys(config))
+    try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        plain = {} if missing else OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     if missing:
         raise UserError(f"{missing[0]} has no value. Give one: {missing[0]}=VALUE")
-    try:
-        plain = OmegaConf.to_container(config, resolve=True)
-    except (InterpolationKeyError, OmegaConfBaseException) as error:
-        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     assert isinstance(plain, dict)
     return typing.cast(dict[str, Any], plain)
 
@@ -102,12 +102,12 @@ def _contains_target(value: Any) -> bool:
 
 
 def _located(target: Any, path: str) -> Callable[..., Any]:
-    from hydra.utils import get_object
+    from hydra._internal.utils import _locate  # get_object logs what it raises
 
     import lexy._torchvision  # noqa: F401  most targets cannot be imported beside a CPU torch without it
 
     try:
-        found = get_object(str(target))
+        found = _locate(str(target))
     except Exception as error:
         raise UserError(f"{path}._target_={target!r} cannot be imported: {' '.join(str(error).split())}") from error
     if not callable(found):

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from lexy import checkpoint as checkpoints
@@ -70,7 +69,7 @@ def evaluate_run(
     for logger in loggers:
         logger.log_results(tables, panels)
     show_results(tables["test"], folder, data, "test")
-    return float(tables["val"].summary.loc["dice", "mean"])
+    return float(tables["val"].summary["mean"]["dice"])
 
 
 def check_not_trained_on(facts: Mapping[str, Any], data: Any) -> None:
@@ -97,4 +96,4 @@ def write_config(folder: Path, config: DictConfig, plain: Mapping[str, Any]) -> 
     )
     values = {"defaults": ["folders", "_self_", {"override hydra/job_logging": "stdout"}], **plain}
     with replacing(folder / "config.yaml") as temporary:
-        temporary.write_text(head + yaml.safe_dump(values, sort_keys=False))
+        temporary.write_text(head + OmegaConf.to_yaml(OmegaConf.create(values)))

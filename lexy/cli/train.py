@@ -153,7 +153,7 @@ def _recorded(folder: Path, status: Any, loggers: list[Any]) -> Iterator[None]:
     except BaseException as error:  # Ctrl-C, SIGTERM
         status.update(state="interrupted", reason=type(error).__name__)
         print(f"interrupted: resume=auto goes on from {folder / 'last.ckpt'}")
-        raise
+        raise SystemExit(1) from error  # Lightning's own SystemExit on SIGTERM would say that all went well
     finally:
         os.environ.pop(FOLDER_OF_RANK_0, None)
         for logger in loggers:

@@ -4,7 +4,7 @@ import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ class StillClips(Dataset[Clip]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, rows: Sequence[int]) -> Clip:  # type: ignore[override]
+    def __getitem__(self, rows: Sequence[int]) -> Clip:
         frames = torch.from_numpy(self.images[rows].astype(np.float32)) / self.scale
         return {
             "frames": frames[:, None, None],
@@ -96,6 +96,8 @@ class StillsData(LightningDataModule, ABC):
         the others are for training.
     seed : int
         Of the order of training.
+    shuffle : bool
+        Whether training draws its order anew in each epoch.
 
     Attributes
     ----------
@@ -105,12 +107,12 @@ class StillsData(LightningDataModule, ABC):
         True for generated data, so that no result on it is taken for one on cells.
     """
 
-    name: ClassVar[str]
-    embedded: ClassVar[bool] = False
+    name: str
+    embedded: bool = False
 
-    def __init__(self, batch_size: Annotated[int, Gt(0)], fold: Annotated[int, Ge(0)] | None, seed: int) -> None:
+    def __init__(self, batch_size: int, fold: int | None, seed: int, shuffle: bool) -> None:
         super().__init__()
-        self.batch_size, self.fold, self.seed = batch_size, fold, seed
+        self.batch_size, self.fold, self.seed, self.shuffle = batch_size, fold, seed, shuffle
 
     @abstractmethod
     def read(self) -> Stills:
@@ -158,8 +160,8 @@ class StillsData(LightningDataModule, ABC):
         return DataLoader(StillClips(self.stills), batch_size=None, sampler=batches)
 
     def train_dataloader(self) -> "DataLoader[Clip]":
-        """Shuffled anew in each epoch."""
-        return self.loader("train", shuffle=True)
+        """The training split."""
+        return self.loader("train", shuffle=self.shuffle)
 
     def val_dataloader(self) -> "DataLoader[Clip]":
         """In the store's order."""
@@ -180,7 +182,7 @@ class HPAStills(StillsData):
     ----------
     store : str
         The store's folder.
-    batch_size, fold, seed
+    batch_size, fold, seed, shuffle
         See `StillsData`.
     """
 
@@ -192,8 +194,9 @@ class HPAStills(StillsData):
         batch_size: Annotated[int, Gt(0)] = 32,
         fold: Annotated[int, Ge(0)] | None = None,
         seed: Annotated[int, Ge(0)] = 0,
+        shuffle: bool = True,
     ) -> None:
-        super().__init__(batch_size, fold, seed)
+        super().__init__(batch_size, fold, seed, shuffle)
         self.store = store
 
     def read(self) -> Stills:
@@ -220,7 +223,7 @@ class PhantomStills(StillsData):
         Height and width of a crop, pixels.
     folds : int
         Number of folds that `fold` counts in.
-    batch_size, fold, seed
+    batch_size, fold, seed, shuffle
         See `StillsData`.
     """
 
@@ -237,8 +240,9 @@ class PhantomStills(StillsData):
         batch_size: Annotated[int, Gt(0)] = 32,
         fold: Annotated[int, Ge(0)] | None = None,
         seed: Annotated[int, Ge(0)] = 0,
+        shuffle: bool = True,
     ) -> None:
-        super().__init__(batch_size, fold, seed)
+        super().__init__(batch_size, fold, seed, shuffle)
         self.settings = {
             "fields": fields, "seed": phantom_seed, "size": size, "crop_size": crop_size, "folds": folds
         }  # fmt: skip

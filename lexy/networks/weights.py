@@ -1,10 +1,11 @@
 """ImageNet weights for encoders, from the hub or from a file, and the first convolution for other than RGB images."""
 
+import copy
 import os
 import socket
 import urllib.error
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import torch
@@ -47,7 +48,7 @@ def load_torchvision(model: nn.Module, weights: str | None, url: str) -> None:
     model.load_state_dict(state)
 
 
-def load_smp(encoder: nn.Module, name: str, weights: str | None) -> None:
+def load_smp(encoder: Any, name: str, weights: str | None) -> None:
     """Load the weights of an encoder of segmentation-models-pytorch (built for 3 channels) in place.
 
     Parameters
@@ -74,7 +75,7 @@ def load_smp(encoder: nn.Module, name: str, weights: str | None) -> None:
     try:
         if os.environ.get("HF_HUB_OFFLINE", "0").upper() not in {"1", "ON", "YES", "TRUE"}:
             _require_host(hub)
-        source = get_encoder(name, in_channels=3, depth=len(encoder.out_channels) - 1, weights=weights)
+        source = get_encoder(name, in_channels=3, depth=encoder._depth, weights=weights)
     except KeyError as error:
         raise UserError(f"weights={weights!r}: {error.args[0]}") from error
     except OSError as error:  # LocalEntryNotFoundError is one
@@ -82,7 +83,7 @@ def load_smp(encoder: nn.Module, name: str, weights: str | None) -> None:
     encoder.load_state_dict(source.state_dict())
 
 
-def set_in_channels(encoder: nn.Module, channels: int, rule: FirstConv, *, pretrained: bool) -> None:
+def set_in_channels(encoder: Any, channels: int, rule: FirstConv, *, pretrained: bool) -> None:
     """Re-make the first convolution of an RGB encoder for another number of channels, in place.
 
     Parameters
@@ -100,9 +101,10 @@ def set_in_channels(encoder: nn.Module, channels: int, rule: FirstConv, *, pretr
     if channels == 3:
         return
     parent, name, old = _first_conv(encoder)
-    new = nn.Conv2d(
-        channels, old.out_channels, old.kernel_size, old.stride, old.padding, old.dilation, bias=old.bias is not None
-    )  # type: ignore[arg-type]
+    new = copy.deepcopy(old)
+    new.in_channels = channels
+    new.weight = nn.Parameter(torch.empty(old.out_channels, channels, *old.kernel_size))
+    new.reset_parameters()
     if pretrained:
         with torch.no_grad():
             if old.bias is not None and new.bias is not None:

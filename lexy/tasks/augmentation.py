@@ -81,7 +81,7 @@ class Augmentation:
         """
         frames, masks = clip["frames"], clip["masks"]
         draw = generator(*key)
-        matrix = self.matrices(len(frames), draw, key[0], frames.shape[-2:])
+        matrix = self.matrices(len(frames), draw, key[0], (frames.shape[-2], frames.shape[-1]))
         frames, masks = warp(frames, masks, matrix)
         frames = self._intensity(frames, draw)
         return {**clip, "frames": frames, "masks": masks}

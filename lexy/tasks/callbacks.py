@@ -43,7 +43,7 @@ class EpochLog(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Append this epoch."""
-        if not trainer.is_global_zero or trainer.fast_dev_run:
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         metrics = {name: value.item() for name, value in sorted(trainer.callback_metrics.items())}
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step} | metrics
@@ -69,7 +69,7 @@ class FirstCheckpoint(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, unless training goes on from a checkpoint."""
-        if trainer.global_step == 0 and not trainer.fast_dev_run:
+        if trainer.global_step == 0 and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer.save_checkpoint(self.path)
 
 

@@ -60,7 +60,7 @@ class SegmentationTask(pl.LightningModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last) if channels_last else network
+        self.network = network.to(memory_format=torch.channels_last) if channels_last else network  # type: ignore[call-overload]
         if compile:
             self.network.compile()  # in place: state-dict keys stay as they are
         self.loss = loss
@@ -128,7 +128,7 @@ class SegmentationTask(pl.LightningModule):
         self._rows.append(
             pd.DataFrame(
                 {name: metrics[name].cpu().numpy() for name in VALIDATION_METRICS}
-                | {key: [clip[key][index] for index in clip_index.tolist()] for key in ("video", "group")}  # type: ignore[literal-required]
+                | {key: [clip[key][index] for index in clip_index.tolist()] for key in ("video", "group")}
                 | {"frame": clip["frame"][labelled].cpu().numpy()}
             )
         )

@@ -40,7 +40,9 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("command", "arguments", "expected"), MISTAKES, ids=lambda item: " ".join(item)[:60])
+@pytest.mark.parametrize(
+    ("command", "arguments", "expected"), MISTAKES, ids=[" ".join([c, *a]) for c, a, _ in MISTAKES]
+)
 def test_mistake(command, arguments, expected, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
