@@ -9,7 +9,7 @@ demo: $(VENV)/installed
 	$(BIN)/lexy-train experiment=demo
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -111,19 +111,22 @@ def build(spec: dict[str, Any], allow: Iterable[str]) -> nn.Module:
 
 
 def _checked(value: Any, allow: tuple[str, ...]) -> Any:
-    if isinstance(value, list):
-        return [_checked(item, allow) for item in value]
-    if not isinstance(value, dict):
+    """The spec again, of plain values only: anything else would be a way round the allow-list."""
+    if value is None or type(value) in (bool, int, float) or (type(value) is str and "${" not in value):
         return value
-    if "_target_" in value:
-        _check_target(value["_target_"], allow)
-    return {key: None if key == "weights" else _checked(item, allow) for key, item in value.items()}
+    if type(value) is list:
+        return [_checked(item, allow) for item in value]
+    if type(value) is dict and all(type(key) is str for key in value):
+        if "_target_" in value:
+            _check_target(value["_target_"], allow)
+        return {key: None if key == "weights" else _checked(item, allow) for key, item in value.items()}
+    raise UserError(f"The checkpoint's description of its network holds {value!r}, which lexy-train never writes.")
 
 
 def _check_target(target: str, allow: tuple[str, ...]) -> None:
     from hydra.utils import get_object
 
-    if not any(target.startswith(f"{package}.") for package in allow):
+    if not any(str(target).startswith(f"{package}.") for package in allow):
         raise UserError(
             f"The checkpoint wants to build {target}, which is not among the allowed packages ({', '.join(allow)}). "
             "If you trust it, allow its package (allow=['PACKAGE'])."

@@ -30,12 +30,14 @@ def joined(folders: list[Path]) -> pd.DataFrame:
         if not path.is_file():
             raise UserError(f"{folder}: no test_frames.parquet; name the folders of finished runs.")
         tables.append(pd.read_parquet(path))
+    if len({table["data"].iloc[0] for table in tables}) > 1:
+        raise UserError("these runs are of different data, so they are not folds.")
     owners = pd.concat(table[["group", "run"]].drop_duplicates() for table in tables)
     twice = sorted(owners.loc[owners["group"].duplicated(), "group"].unique())
     if twice:
         raise UserError(f"{', '.join(twice[:3])}: tested in more than one of these runs, so they are not folds.")
     # The seed is the folds' own matter: every group was tested once.
-    return pd.concat(tables, ignore_index=True).drop(columns="seed")
+    return pd.concat(tables, ignore_index=True).drop(columns="seed", errors="ignore")
 
 
 def main() -> None:

@@ -56,6 +56,13 @@ def test_only_network_classes_of_allowed_packages_are_built(tmp_path, target):
         lexy.load(tmp_path / "a.ckpt")
 
 
+@pytest.mark.parametrize("hidden", [({"_target_": "builtins.print"},), "${oc.env:HOME}", {1: "a"}, torch.zeros(1)])
+def test_a_spec_of_other_than_plain_values_is_refused(tmp_path, hidden):
+    write(tmp_path / "a.ckpt", {**SPEC, "backbone": hidden})
+    with pytest.raises(UserError, match="never writes"):
+        lexy.load(tmp_path / "a.ckpt")
+
+
 def test_a_users_own_package_can_be_allowed(tmp_path, monkeypatch):
     (tmp_path / "mynetworks.py").write_text("from lexy.networks.unet import UNet\nclass Mine(UNet):\n    pass\n")
     monkeypatch.syspath_prepend(tmp_path)

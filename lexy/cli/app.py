@@ -14,8 +14,9 @@ from hydra._internal.utils import create_automatic_config_search_path, get_args_
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
-from omegaconf import DictConfig, open_dict
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from lexy.cli.check import check, resolved, suggestion
 from lexy.errors import UserError
@@ -76,8 +77,11 @@ def jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    parsed = OverridesParser.create().parse_overrides(overrides=list(overrides))
-    batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides=list(overrides))
+        batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    except HydraException as error:
+        raise UserError(str(error)) from error
     return [job for batch in batches for job in batch]
 
 
@@ -98,7 +102,7 @@ def _collecting(task: Callable[[DictConfig], Any], failures: list[UserError]) ->
     return run
 
 
-def _composed(command: str, arguments: Any, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+def _composed(command: str, arguments: Any, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, list[str]]]:
     """The config of one job and the option chosen in each group; composing makes no folder."""
     search_path = create_automatic_config_search_path(None, None, str(config_folder()))
     if arguments.config_dir is not None:
@@ -112,12 +116,15 @@ def _composed(command: str, arguments: Any, overrides: Sequence[str]) -> tuple[D
         Hydra.create_main_hydra2(task_name=command, config_search_path=search_path)
         config = compose(arguments.config_name or command, list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(config)  # for ${hydra:...} in the config
-        choices = {group: str(option) for group, option in config.hydra.runtime.choices.items()}
+        choices = {
+            group: [str(item) for item in option] if isinstance(option, ListConfig) else [str(option)]
+            for group, option in config.hydra.runtime.choices.items()
+        }
         with open_dict(config):
             del config["hydra"]
         return config, choices
-    except (HydraException, ConfigCompositionException, MissingConfigException) as error:
-        raise UserError(_explained(error, command, arguments)) from error
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UserError(_explained(error, command, arguments) if overrides else str(error)) from error
     finally:
         GlobalHydra.instance().clear()
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z_][\w.-]*):(?: (?P<value>[^#]*?))? *(?:# (?P<comment>.*))?$")
 
 
-def show(command: str, folder: Path, config: DictConfig, choices: dict[str, str]) -> None:
+def show(command: str, folder: Path, config: DictConfig, choices: dict[str, list[str]]) -> None:
     """Print the help of a command.
 
     Parameters
@@ -23,7 +23,7 @@ def show(command: str, folder: Path, config: DictConfig, choices: dict[str, str]
     config : DictConfig
         As the command line composes it.
     choices : dict
-        Group → option of that composition.
+        Group → options chosen in that composition.
     """
     console = Console(highlight=False, width=None if Console().is_terminal else 120)
     primary = (folder / f"{command}.yaml").read_text().splitlines()
@@ -51,13 +51,14 @@ def show(command: str, folder: Path, config: DictConfig, choices: dict[str, str]
 
 
 def _groups(primary: list[str]) -> list[tuple[str, str]]:
-    matches = (re.match(r"^  - ([a-z_]+): (.+)$", line) for line in primary)
+    matches = (re.match(r"^  - ([a-z_]+): ([^#]+?) *(?:#.*)?$", line) for line in primary)
     return [(match[1], match[2]) for match in matches if match]
 
 
-def _comments(folder: Path, command: str, choices: dict[str, str]) -> dict[str, str]:
+def _comments(folder: Path, command: str, choices: dict[str, list[str]]) -> dict[str, str]:
     """Explanations of keys by their full path, from the comments behind them in the chosen YAML files."""
-    files = {command: "", **{f"{group}/{option}": group for group, option in choices.items()}}
+    chosen = {f"{group}/{option}": group for group, options in choices.items() for option in options}
+    files = {command: "", **chosen}
     found: dict[str, str] = {}
     for name, package in files.items():
         path = folder / f"{name}.yaml"

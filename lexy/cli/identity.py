@@ -1,20 +1,24 @@
 """Who a run is, and which folder is its own."""
 
 import copy
+import fcntl
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from lexy.cli.check import resolved
+from lexy.errors import UserError
 from lexy.files import fingerprint, sha256, write_json
 
 # What a run is called, where it lies and who watches it does not change what it computes.
 NOT_IDENTITY = {"name", "label", "tags", "paths", "logger", "resume"}
-WEIGHT_FILES = {".ckpt", ".pt", ".pth", ".safetensors"}
+FILES_OF_WEIGHTS = {"weights", "checkpoint", "pretrained"}
 
 
 def identity(config: DictConfig, data: str) -> str:
@@ -41,14 +45,12 @@ def identity(config: DictConfig, data: str) -> str:
     return fingerprint({"config": _content(plain), "data": data})[:8]
 
 
-def _content(value: Any) -> Any:
+def _content(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
-        return {key: _content(item) for key, item in value.items()}
+        return {name: _content(item, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [_content(item) for item in value]
-    if isinstance(value, str) and Path(value).suffix in WEIGHT_FILES and Path(value).is_file():
-        return sha256(Path(value))
-    return value
+        return [_content(item, key) for item in value]
+    return sha256(Path(value)) if key in FILES_OF_WEIGHTS and value is not None and Path(value).is_file() else value
 
 
 def attempts(parent: Path, digits: str) -> list[Path]:
@@ -76,6 +78,25 @@ def new_folder(parent: Path, label: str, digits: str) -> Path:
             attempt += 1
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep every other process from using a run's folder, until the block or the process ends.
+
+    Raises
+    ------
+    UserError
+        Another process has it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UserError(f"{folder} is in use by another process: that run is still going.") from error
+    finally:
+        os.close(handle)
+
+
 class Status:
     """What is known of a run while and after it runs: `status.json` in its folder.
 
@@ -93,4 +114,4 @@ class Status:
 
     def update(self, **values: Any) -> None:
         """Add or replace plain values."""
-        write_json(self.path, self.read() | {"process": os.getpid()} | values)
+        write_json(self.path, self.read() | values)

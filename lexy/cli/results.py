@@ -46,9 +46,20 @@ def evaluate_split(predict: Any, data: Any, split: str, facts: Mapping[str, Any]
 
 
 def evaluate_run(
-    folder: Path, data: Any, task: Any, trainer: Any, loggers: list[Any], plain: Mapping[str, Any]
+    folder: Path, data: Any, task: Any, trainer: Any, loggers: list[Any], seed: int, again: list[str]
 ) -> float:
     """Evaluate the best checkpoint of a finished training on validation and test; write, draw, log and show.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    data, task, trainer, loggers
+        Of the training.
+    seed : int
+        Becomes a column of the tables.
+    again : list of str
+        The overrides that a further evaluation needs to find the same data.
 
     Returns
     -------
@@ -56,44 +67,54 @@ def evaluate_run(
         Best `val/dice`.
     """
     path = folder / "best.ckpt"
-    if not path.exists():  # fast_dev_run saves nothing
-        trainer.save_checkpoint(path)
     task.network.load_state_dict(checkpoints.weights(checkpoints.read(path)))
     predict = predictor(task.network, trainer.strategy.root_device)
     tables = {}
     for split in ("val", "test"):
-        tables[split] = evaluate_split(predict, data, split, {"run": folder.name, "seed": plain["seed"]})
+        tables[split] = evaluate_split(predict, data, split, {"run": folder.name, "seed": seed})
         tables[split].write(folder, split)
     cases = extremes(tables["val"].frames)
     panels = draw_panels(predict, data.loader("val"), cases, folder / "panels", embedded=data.embedded)
     for logger in loggers:
         logger.log_results(tables, panels)
-    show_results(tables["test"], folder, data, "test")
+    show_results(tables["test"], folder, data, "test", again)
     return float(tables["val"].summary["mean"]["dice"])
 
 
 def check_not_trained_on(facts: Mapping[str, Any], data: Any) -> None:
-    """Refuse an evaluation whose test split held training data.
+    """Refuse a test on fields that the checkpoint was trained on or chosen by.
 
     Raises
     ------
     UserError
-        The checkpoint was trained on the same data with another fold.
+        There are such fields in the test split.
     """
     trained = facts["data"]
-    if trained.get("fingerprint") == data.fingerprint() and trained.get("fold") != data.fold:
+    shared = sorted(data.groups("test") & set(trained.get("groups", [])))
+    if shared:
         right = "null" if trained["fold"] is None else trained["fold"]
         raise UserError(
-            f"data.fold={data.fold}: this checkpoint was trained on the same data with data.fold={right}, so other "
-            f"folds' test fields were its training fields. Give data.fold={right}."
+            f"{len(shared)} fields of the test split ({shared[0]}, ...) were among the training or validation fields "
+            f"of this checkpoint: no test. It was trained with data={trained['name']}, data.fold={right}. "
+            f"Give data.fold={right} and the same data, or choose another split."
         )
 
 
 def write_config(folder: Path, config: DictConfig, plain: Mapping[str, Any]) -> None:
-    """Write the resolved config so that it is a primary config of its own."""
+    """Write `resolved.yaml`, every value as it was used, and `config.yaml`, from which the run can be repeated.
+
+    In `config.yaml` one key still follows another (`task.optimizer: ${optimizer}`), so that it can be overridden; what
+    comes from outside (environment, Hydra) is resolved.
+    """
+    with replacing(folder / "resolved.yaml") as temporary:
+        temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(dict(plain))))
     head = (
-        f"# The resolved config of this run. To repeat it:\n#   lexy-train --config-dir {folder} --config-name config\n"
+        "# The config of this run (resolved.yaml has every value as it was used). To repeat it:\n"
+        f"#   lexy-train --config-dir {folder} --config-name config\n"
     )
-    values = {"defaults": ["folders", "_self_", {"override hydra/job_logging": "stdout"}], **plain}
+    linked = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(linked, dict)
+    linked |= {key: plain[key] for key in ("paths", "label")}
+    values = {"defaults": ["folders", "_self_", {"override hydra/job_logging": "stdout"}], **linked}
     with replacing(folder / "config.yaml") as temporary:
         temporary.write_text(head + OmegaConf.to_yaml(OmegaConf.create(values)))

@@ -2,11 +2,15 @@
 
 import logging
 import os
+import secrets
+import signal
+import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
 from omegaconf import DictConfig
@@ -14,6 +18,9 @@ from omegaconf import DictConfig
 from lexy.cli.app import run_command
 from lexy.cli.check import resolved
 from lexy.errors import UserError
+
+if TYPE_CHECKING:
+    from lexy.cli.identity import Status
 
 FOLDER_OF_RANK_0 = "LEXY_RUN_FOLDER"
 
@@ -60,33 +67,59 @@ def train(config: DictConfig) -> float:
         Best `val/dice`, for a sweeper.
     """
     from lexy.cli.build import build
-    from lexy.cli.identity import identity
+    from lexy.cli.identity import held, identity
     from lexy.report.console import show_finished
 
     plain = resolved(config)
+    _refuse_ddp_sweep(config)
     quieten_lightning()
     import pytorch_lightning as pl
 
     pl.seed_everything(config.seed, verbose=False)
     data = build(config.data, "data")
     network = build(config.model, "model")
+    _try_out(config, network)
     task = build(config.task, "task")(network=network, spec=plain["model"], data=data.describe())
-    # Once without a folder, so that a trainer that cannot be (no GPU, say) is reported before one is made.
-    build(config.trainer, "trainer", logger=False, enable_checkpointing=False, enable_progress_bar=False)
-    data.rows("train"), data.rows("val"), data.rows("test")
+    data.rows("test")
 
     folder, done = _folder(config, identity(config, data.fingerprint()))
     if done:
         show_finished(folder, data)
         return float(done["best_val_dice"])
-    return _run(config, plain, folder, data, task)
+    with held(folder) if _is_leader() else nullcontext():
+        return _run(config, plain, folder, data, task)
+
+
+def _is_leader() -> bool:
+    """Whether this is not a process that Lightning started for distributed training."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def _refuse_ddp_sweep(config: DictConfig) -> None:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if HydraConfig.get().mode == RunMode.MULTIRUN and str(config.trainer.strategy).startswith("ddp"):
+        raise UserError(
+            "trainer.strategy=ddp with -m: each of its processes would start the whole sweep again. "
+            "Start the runs one at a time."
+        )
+
+
+def _try_out(config: DictConfig, network: Any) -> None:
+    """Build once, without a folder, what would be built too late to refuse its values before one is made."""
+    from lexy.cli.build import build
+
+    optimizer = build(config.optimizer, "optimizer", params=list(network.parameters()))
+    build(config.scheduler, "scheduler", optimizer=optimizer, total_steps=100)
+    build(config.trainer, "trainer", logger=False, enable_checkpointing=False, enable_progress_bar=False)
 
 
 def _folder(config: DictConfig, digits: str) -> tuple[Path, dict[str, Any] | None]:
     """The run's folder, and its status if the run is done already and only to be shown."""
     from lexy.cli.identity import Status, attempts, new_folder
 
-    if FOLDER_OF_RANK_0 in os.environ:  # a process that Lightning started for distributed training
+    if not _is_leader():
         return Path(os.environ[FOLDER_OF_RANK_0]), None
     parent = Path(config.paths.outputs) / config.name
     if config.resume == "auto":
@@ -99,24 +132,16 @@ def _folder(config: DictConfig, digits: str) -> tuple[Path, dict[str, Any] | Non
 def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any) -> float:
     """Train in `folder`, from its last checkpoint if it has one, and evaluate."""
     from lexy.cli.build import build
-    from lexy.cli.identity import Status
-    from lexy.cli.results import evaluate_run, write_config
+    from lexy.cli.results import evaluate_run
     from lexy.tasks.callbacks import EpochLog, FirstCheckpoint, WholeCheckpointIO
 
-    write_config(folder, config, plain)
-    status = Status(folder)
-    status.update(state="running", run=folder.name, data=data.describe(), embedded=data.embedded)
-    tags = [*plain["tags"], *plain["label"].split("-"), *(["phantom-data"] if data.embedded else [])]
-    loggers = [
-        build(node, f"logger.{name}", folder=folder, config=plain | {"run_folder": str(folder)}, tags=sorted(set(tags)))
-        for name, node in (config.logger or {}).items()
-    ]
-    last = folder / "last.ckpt"
-    with _recorded(folder, status, loggers):
+    last, best = folder / "last.ckpt", folder / "best.ckpt"
+    with _recorded(config, plain, folder, data) as (loggers, status):
         callbacks = [EpochLog(folder / "metrics.csv"), FirstCheckpoint(last)]
         for name, node in config.callbacks.items():
-            given = {"dirpath": str(folder)} if "ModelCheckpoint" in node["_target_"] else {}
-            callbacks.append(build(node, f"callbacks.{name}", **given))
+            if node is not None:  # callbacks.NAME=null switches one off
+                given = {"dirpath": str(folder)} if "ModelCheckpoint" in node["_target_"] else {}
+                callbacks.append(build(node, f"callbacks.{name}", **given))
         trainer = build(
             config.trainer,
             "trainer",
@@ -125,24 +150,55 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
             callbacks=callbacks,
             plugins=[WholeCheckpointIO()],
         )
-        os.environ[FOLDER_OF_RANK_0] = str(folder)
         trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        if not best.exists():  # fast_dev_run saves nothing
+            trainer.save_checkpoint(best)
         if trainer.is_global_zero:
-            best = evaluate_run(folder, data, task, trainer, loggers, plain)
-            status.update(state="done", best_val_dice=best)
-            return best
+            value = evaluate_run(folder, data, task, trainer, loggers, config.seed, _same_data(plain, data))
+            status.update(state="done", best_val_dice=value)
+            return value
     return float("nan")
 
 
+def _same_data(plain: dict[str, Any], data: Any) -> list[str]:
+    """The overrides with which `lexy-evaluate` finds the data and the network of this run."""
+    from hydra.core.hydra_config import HydraConfig
+
+    given = HydraConfig.get().overrides.task
+    overrides = [item for item in given if item.startswith(("data.", "paths."))]
+    package = plain["model"]["_target_"].split(".")[0]
+    return [f"data={data.name}", *overrides, *([] if package == "lexy" else [f"'allow=[{package}]'"])]
+
+
 @contextmanager
-def _recorded(folder: Path, status: Any, loggers: list[Any]) -> Iterator[None]:
-    """Log into the run's folder; however the run ends, say so in its status and close its loggers."""
+def _recorded(
+    config: DictConfig, plain: dict[str, Any], folder: Path, data: Any
+) -> Iterator[tuple[list[Any], "Status"]]:
+    """Write down what runs and open its loggers; however it ends, say so in its status and close them."""
+    from lexy.cli.build import build
+    from lexy.cli.identity import Status
+    from lexy.cli.results import write_config
+
+    status = Status(folder)
+    if not _is_leader():  # rank 0 keeps the records
+        yield [], status
+        return
+    write_config(folder, config, plain)
+    run_id = status.read().get("run_id", f"{folder.name}-{secrets.token_hex(3)}")
+    facts = {"name": data.name, "fingerprint": data.fingerprint(), "fold": data.fold, "embedded": data.embedded}
+    status.update(state="running", run=folder.name, run_id=run_id, data=facts)
+    tags = {*plain["tags"], *plain["label"].split("-"), *(["phantom-data"] if data.embedded else [])}
+    given = {"folder": folder, "run_id": run_id, "config": plain | {"run_folder": str(folder)}, "tags": sorted(tags)}
+    nodes = {name: node for name, node in (config.logger or {}).items() if node is not None}
+    loggers = [build(node, f"logger.{name}", **given) for name, node in nodes.items()]
     handler = logging.FileHandler(folder / "run.log")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
+    os.environ[FOLDER_OF_RANK_0] = str(folder)
     exit_code = 1
     try:
-        yield
+        with _sigterm_as_exit():
+            yield loggers, status
         exit_code = 0
     except Exception as error:
         logging.getLogger("lexy").exception("the run failed")
@@ -155,11 +211,24 @@ def _recorded(folder: Path, status: Any, loggers: list[Any]) -> Iterator[None]:
         print(f"interrupted: resume=auto goes on from {folder / 'last.ckpt'}")
         raise SystemExit(1) from error  # Lightning's own SystemExit on SIGTERM would say that all went well
     finally:
-        os.environ.pop(FOLDER_OF_RANK_0, None)
+        del os.environ[FOLDER_OF_RANK_0]
         for logger in loggers:
             logger.finish(exit_code)
         logging.getLogger().removeHandler(handler)
         handler.close()
+
+
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """Lightning handles SIGTERM while it trains; this is for the evaluation after it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def quieten_lightning() -> None:

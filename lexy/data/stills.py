@@ -54,7 +54,7 @@ class StillClips(Dataset[Clip]):
 
 
 class Batches(Sampler[list[int]]):
-    """Batches of row numbers, in an order that is a function of (seed, epoch); dealt out to the processes in turn.
+    """Batches of row numbers, in an order that is a function of (seed, epoch).
 
     Parameters
     ----------
@@ -62,17 +62,20 @@ class Batches(Sampler[list[int]]):
     batch_size : int
     seed : int or None
         None keeps the order.
+    shared : bool
+        Whether the processes of a distributed training share the batches; else each gets all of them.
     """
 
-    def __init__(self, rows: Sequence[int], batch_size: int, seed: int | None = None) -> None:
+    def __init__(self, rows: Sequence[int], batch_size: int, seed: int | None = None, *, shared: bool = False) -> None:
         self.rows, self.batch_size, self.seed, self.epoch = list(rows), batch_size, seed, 0
+        self.shared = shared
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning says here which epoch begins."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return math.ceil(math.ceil(len(self.rows) / self.batch_size) / _world_size())
+        return math.ceil(math.ceil(len(self.rows) / self.batch_size) / self._processes()[0])
 
     def __iter__(self) -> Iterator[list[int]]:
         rows = self.rows
@@ -80,8 +83,15 @@ class Batches(Sampler[list[int]]):
             order = torch.randperm(len(rows), generator=generator(self.seed, self.epoch)).tolist()
             rows = [rows[index] for index in order]
         batches = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
+        count, rank = self._processes()
         for index in range(len(self)):  # every process gets as many, or they would wait for each other for ever
-            yield batches[(index * _world_size() + _rank()) % len(batches)]
+            yield batches[(index * count + rank) % len(batches)]
+
+    def _processes(self) -> tuple[int, int]:
+        """How many share the batches, and which of them this one is."""
+        if not (self.shared and torch.distributed.is_initialized()):
+            return 1, 0
+        return torch.distributed.get_world_size(), torch.distributed.get_rank()
 
 
 class StillsData(LightningDataModule, ABC):
@@ -128,8 +138,17 @@ class StillsData(LightningDataModule, ABC):
         return self.read()
 
     def describe(self) -> dict[str, Any]:
-        """What a checkpoint says about the data that it was trained on; plain values."""
-        return {"name": self.name, "fingerprint": self.fingerprint(), "fold": self.fold}
+        """What a checkpoint says about the data that it was trained on and chosen by; plain values."""
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint(),
+            "fold": self.fold,
+            "groups": sorted(self.groups("train") | self.groups("val")),
+        }
+
+    def groups(self, split: str) -> set[str]:
+        """Names of the fields of a split."""
+        return set(self.stills.table["field"].iloc[self.rows(split)])
 
     def rows(self, split: str) -> list[int]:
         """Row numbers of a split ('train', 'val' or 'test').
@@ -154,18 +173,18 @@ class StillsData(LightningDataModule, ABC):
         place = (table["fold"] - self.fold) % folds
         return place.map(lambda distance: SPLITS[2] if distance == 0 else SPLITS[1] if distance == 1 else SPLITS[0])
 
-    def loader(self, split: str, *, shuffle: bool = False) -> "DataLoader[Clip]":
-        """Clips of a split in batches, in the store's order or shuffled anew in each epoch."""
-        batches = Batches(self.rows(split), self.batch_size, self.seed if shuffle else None)
+    def loader(self, split: str, *, shuffle: bool = False, shared: bool = False) -> "DataLoader[Clip]":
+        """Clips of a split in batches, in the store's order or shuffled anew in each epoch; see `Batches`."""
+        batches = Batches(self.rows(split), self.batch_size, self.seed if shuffle else None, shared=shared)
         return DataLoader(StillClips(self.stills), batch_size=None, sampler=batches)
 
     def train_dataloader(self) -> "DataLoader[Clip]":
         """The training split."""
-        return self.loader("train", shuffle=self.shuffle)
+        return self.loader("train", shuffle=self.shuffle, shared=True)
 
     def val_dataloader(self) -> "DataLoader[Clip]":
         """In the store's order."""
-        return self.loader("val")
+        return self.loader("val", shared=True)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move the tensors; ids stay lists."""
@@ -272,11 +291,3 @@ def _phantom(fields: int, seed: int, size: int, crop_size: int, folds: int) -> S
     table["split"] = table["field"].map(split_groups(table["field"], (0.6, 0.2, 0.2), seed))
     table["fold"] = table["field"].map(fold_groups(table["field"], folds, seed))
     return Stills(torch.from_numpy(np.concatenate(images)), torch.from_numpy(np.concatenate(masks)), table, {})
-
-
-def _world_size() -> int:
-    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-
-
-def _rank() -> int:
-    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0

@@ -1,5 +1,6 @@
 """What the commands print at their end."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from lexy.evaluation.results import Tables
 PHANTOM = "PHANTOM DATA: generated images, no result on cells"
 
 
-def show_results(tables: Tables, folder: Path, data: Any, split: str) -> None:
+def show_results(tables: Tables, folder: Path, data: Any, split: str, again: Sequence[str] = ()) -> None:
     """Print the summary of an evaluation, where its files are, and what to try next.
 
     Parameters
@@ -21,6 +22,8 @@ def show_results(tables: Tables, folder: Path, data: Any, split: str) -> None:
     folder : Path
     data : StillsData
     split : str
+    again : sequence of str
+        After a training: the overrides that a further evaluation needs to find the same data.
     """
     console = Console(highlight=False)
     console.print(summary_table(tables.summary, f"{data.name}, {split} split", embedded=data.embedded))
@@ -39,8 +42,8 @@ def show_results(tables: Tables, folder: Path, data: Any, split: str) -> None:
         if names:
             console.print(f"  {label:<12} {', '.join(names)}", soft_wrap=True)
     console.print(f"  {'folder':<12} [bold]{folder}[/]", soft_wrap=True)
-    if (folder / "best.ckpt").exists():
-        _show_next(console, folder, data)
+    if again:
+        _show_next(console, folder, again)
 
 
 def show_finished(folder: Path, data: Any) -> None:
@@ -85,12 +88,11 @@ def summary_table(summary: pd.DataFrame, title: str, *, embedded: bool) -> Table
     return table
 
 
-def _show_next(console: Console, folder: Path, data: Any) -> None:
-    fold = "" if data.fold is None else f" data.fold={data.fold}"
+def _show_next(console: Console, folder: Path, again: Sequence[str]) -> None:
     console.print("\nWorth trying next:")
     for command in (
-        f"lexy-evaluate checkpoint={folder / 'best.ckpt'} data={data.name}{fold}",
-        f"lexy-train -m data={data.name} backbone=vanilla,resnet34 loss=dice,bce trainer.max_epochs=5",
+        f"lexy-evaluate checkpoint={folder / 'best.ckpt'} {' '.join(again)}",
+        "lexy-train -m backbone=vanilla,resnet34 loss=dice,bce trainer.max_epochs=5",
         "lexy-train --help",
     ):
         console.print(f"  {command}", soft_wrap=True, markup=False)

@@ -12,14 +12,17 @@ from pytorch_lightning.loggers import WandbLogger  # isort: skip
 
 
 class WandbRun(WandbLogger):
-    """A W&B run whose name and id are those of the run's folder.
+    """A W&B run that has the name of the run's folder.
 
-    Any logger that a config names is built with `folder`, `config` and `tags`, told `log_results` and `finish`.
+    Any logger that a config names is built with `folder`, `run_id`, `config` and `tags`, told `log_results` and
+    `finish`.
 
     Parameters
     ----------
     folder : Path
         The run's folder; W&B's own files go into its sub-folder `wandb`.
+    run_id : str
+        Of this folder and no other; the same when the run is resumed.
     config : dict
         The resolved config, plain values.
     tags : list of str
@@ -34,6 +37,7 @@ class WandbRun(WandbLogger):
     def __init__(
         self,
         folder: Path,
+        run_id: str,
         config: dict[str, Any],
         tags: list[str],
         project: str = "lexy",
@@ -44,7 +48,7 @@ class WandbRun(WandbLogger):
     ) -> None:
         super().__init__(
             name=folder.name,
-            id=folder.name,
+            id=run_id,
             save_dir=str(folder),
             project=project,
             entity=entity,

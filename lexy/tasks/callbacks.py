@@ -27,32 +27,45 @@ class EpochLog(Checkpoint):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.validated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the epochs after the checkpoint that training goes on from."""
-        if not trainer.is_global_zero or not self.path.exists():
-            return
-        with self.path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            kept = [row for row in reader if int(row["epoch"]) < trainer.current_epoch]
-            header = reader.fieldnames or []
-        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, header)
-            writer.writeheader()
-            writer.writerows(kept)
+        if trainer.is_global_zero and self.path.exists():
+            self._write([row for row in self._read() if int(row["epoch"]) < trainer.current_epoch])
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember that this epoch has figures of validation."""
+        self.validated = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Append this epoch."""
+        validated, self.validated = self.validated, False
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        metrics = {name: value.item() for name, value in sorted(trainer.callback_metrics.items())}
-        row = {"epoch": trainer.current_epoch, "step": trainer.global_step} | metrics
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        row: dict[str, Any] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        for name, value in sorted(trainer.callback_metrics.items()):
+            if validated or not name.startswith("val/"):  # Lightning keeps the last validation's figures
+                row[name] = value.item()
+        rows = self._read()
+        if rows and row.keys() <= rows[0].keys():
+            with self.path.open("a", newline="") as file:
+                csv.DictWriter(file, list(rows[0])).writerow(row)
+        else:  # the first row, or the first with figures of validation
+            self._write([*rows, row])
+
+    def _read(self) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        header = list(dict.fromkeys(name for row in rows for name in row))
+        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, header)
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 class FirstCheckpoint(Callback):

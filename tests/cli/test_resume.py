@@ -14,7 +14,7 @@ ARGUMENTS = [
     "trainer.max_epochs=6",
     "optimizer=adamw",
     "scheduler=cosine",
-    "callbacks=ema",
+    "callbacks=[default,ema]",
     "logger=wandb",
 ]
 

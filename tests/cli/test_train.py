@@ -11,6 +11,7 @@ from PIL import Image
 
 import lexy
 from lexy.checkpoint import read
+from lexy.cli.identity import held
 
 
 def test_a_run_leaves_everything_in_its_folder(trained):
@@ -100,6 +101,49 @@ def test_the_written_config_repeats_the_run_and_keeps_its_identity(trained, tmp_
     assert [item.name for item in tmp_path.iterdir()] == ["outputs"]
 
 
+def test_an_override_of_the_written_config_reaches_what_follows_it(trained, tmp_path):
+    _, folder, _ = trained
+    again = ["--config-dir", str(folder), "--config-name", "config"]
+    done = run(tmp_path, "train", *again, "optimizer.lr=0.5", "seed=3", "--cfg", "job", "--resolve")
+    assert done.returncode == 0, done.stderr
+    plain = yaml.safe_load(done.stdout)
+    assert plain["task"]["optimizer"]["lr"] == 0.5
+    assert plain["task"]["seed"] == plain["data"]["seed"] == 3
+
+
+def test_a_run_that_is_going_on_is_not_joined(trained):
+    work, folder, _ = trained
+    status = (folder / "status.json").read_text()
+    (folder / "status.json").write_text(status.replace('"done"', '"running"'))
+    try:
+        with held(folder):
+            done = run(work, "train", *TINY, "logger=wandb", "resume=auto")
+    finally:
+        (folder / "status.json").write_text(status)
+    assert done.returncode == 1
+    assert "in use by another process" in done.stderr
+
+
+def test_two_processes_train_together_and_evaluate_every_crop(trained, tmp_path):
+    _, folder, _ = trained
+    ddp = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.precision=32-true"]
+    sizes = [item for item in TINY if item != "trainer.max_epochs=3"]
+    done = run(tmp_path, "train", *sizes, *ddp, "trainer.max_epochs=1", "data.batch_size=2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (other,) = (tmp_path / "outputs" / "runs").iterdir()
+    for split in ("val", "test"):
+        alone, together = (pd.read_parquet(place / f"{split}_frames.parquet") for place in (folder, other))
+        assert together["video"].tolist() == alone["video"].tolist()
+    assert json.loads((other / "status.json").read_text())["state"] == "done"
+
+
+def test_validation_now_and_then_leaves_gaps_in_the_log(tmp_path):
+    done = run(tmp_path, "train", *TINY, "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2")
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("outputs/runs/*/metrics.csv")
+    assert pd.read_csv(path)["val/dice"].notna().tolist() == [False, True, False, True]
+
+
 def test_a_finished_run_is_shown_not_made_again(trained):
     work, folder, _ = trained
     before = (folder / "best.ckpt").stat().st_mtime_ns
@@ -112,7 +156,9 @@ def test_a_finished_run_is_shown_not_made_again(trained):
 def test_the_wandb_record_holds_it_all(trained):
     _, folder, _ = trained
     (record,) = (folder / "wandb").glob("offline-run-*")
-    assert record.name.endswith(folder.name)  # the id is the folder's name
+    run_id = json.loads((folder / "status.json").read_text())["run_id"]
+    assert run_id.startswith(folder.name)
+    assert record.name.endswith(run_id)
     leet = [sys.executable, "-m", "wandb", "leet", "inspect", "--json"]
 
     def read_back(*flags: str) -> str:
@@ -127,8 +173,9 @@ def test_the_wandb_record_holds_it_all(trained):
         assert name in text + flat, name
     media = {path.suffix for path in (record / "files" / "media").rglob("*.*")}
     assert {".png", ".json"} <= media
-    plain = yaml.safe_load((folder / "config.yaml").read_text())
+    plain = yaml.safe_load((folder / "resolved.yaml").read_text())
     assert plain["logger"]["wandb"]["offline"] is True
+    assert plain["data"]["seed"] == plain["task"]["seed"] == 0
     status = json.loads((folder / "status.json").read_text())
     assert (status["state"], status["run"]) == ("done", folder.name)
 
@@ -139,7 +186,7 @@ def test_a_sweep_gives_every_job_its_own_folder_table_and_wandb_run(tmp_path):
     folders = sorted((tmp_path / "outputs" / "runs").iterdir())
     assert len(folders) == 4
     records = [next((folder / "wandb").glob("offline-run-*")).name for folder in folders]
-    assert [record.split("-", 3)[3] for record in records] == [folder.name for folder in folders]
+    assert all(folder.name in record for record, folder in zip(records, folders, strict=True))
     assert len({(folder / "test_summary.csv").read_bytes() for folder in folders}) == 4
 
 
