@@ -15,7 +15,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lexy.cli.check import check, resolved, suggestion
@@ -52,7 +52,10 @@ def run_command(command: str, task: Callable[[DictConfig], Any], schema: Callabl
             return
         if not (arguments.cfg or arguments.info or arguments.shell_completion or arguments.hydra_help):
             for overrides in jobs(arguments.overrides, multirun=arguments.multirun):
-                check(resolved(_composed(command, arguments, overrides)[0]), schema)
+                config, _ = _composed(command, arguments, overrides)
+                check(resolved(config), schema)
+                if arguments.multirun:
+                    _refuse_distributed(config)
         failures: list[UserError] = []
         main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=command)
         main(_collecting(task, failures))()
@@ -64,6 +67,14 @@ def run_command(command: str, task: Callable[[DictConfig], Any], schema: Callabl
             raise
         _print(error)
         sys.exit(1)
+
+
+def _refuse_distributed(config: DictConfig) -> None:
+    if str(OmegaConf.select(config, "trainer.strategy")).startswith("ddp"):
+        raise UserError(
+            "trainer.strategy=ddp with -m: each of its processes would start the whole sweep again. "
+            "Start the runs one at a time."
+        )
 
 
 def _print(error: UserError) -> None:
@@ -102,7 +113,7 @@ def _collecting(task: Callable[[DictConfig], Any], failures: list[UserError]) ->
     return run
 
 
-def _composed(command: str, arguments: Any, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, list[str]]]:
+def _composed(command: str, arguments: Any, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     """The config of one job and the option chosen in each group; composing makes no folder."""
     search_path = create_automatic_config_search_path(None, None, str(config_folder()))
     if arguments.config_dir is not None:
@@ -116,24 +127,21 @@ def _composed(command: str, arguments: Any, overrides: Sequence[str]) -> tuple[D
         Hydra.create_main_hydra2(task_name=command, config_search_path=search_path)
         config = compose(arguments.config_name or command, list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(config)  # for ${hydra:...} in the config
-        choices = {
-            group: [str(item) for item in option] if isinstance(option, ListConfig) else [str(option)]
-            for group, option in config.hydra.runtime.choices.items()
-        }
+        choices = {group: str(option) for group, option in config.hydra.runtime.choices.items()}
         with open_dict(config):
             del config["hydra"]
         return config, choices
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UserError(_explained(error, command, arguments) if overrides else str(error)) from error
+        raise UserError(_explained(error, command, arguments, overrides) if overrides else str(error)) from error
     finally:
         GlobalHydra.instance().clear()
 
 
-def _explained(error: Exception, command: str, arguments: Any) -> str:
+def _explained(error: Exception, command: str, arguments: Any, overrides: Sequence[str]) -> str:
     text = "\n".join(line for line in str(error).splitlines() if line.strip())
     key = re.search(r"Could not override '([^']+)'", text)
     if key is None:
-        return text
+        return f"{text}\nin: {' '.join([*overrides])}"
     config, _ = _composed(command, arguments, [])
     wrong = key[1].removeprefix("+")
     parent, _, leaf = wrong.rpartition(".")

@@ -11,7 +11,7 @@ from rich.markup import escape
 KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z_][\w.-]*):(?: (?P<value>[^#]*?))? *(?:# (?P<comment>.*))?$")
 
 
-def show(command: str, folder: Path, config: DictConfig, choices: dict[str, list[str]]) -> None:
+def show(command: str, folder: Path, config: DictConfig, choices: dict[str, str]) -> None:
     """Print the help of a command.
 
     Parameters
@@ -23,7 +23,7 @@ def show(command: str, folder: Path, config: DictConfig, choices: dict[str, list
     config : DictConfig
         As the command line composes it.
     choices : dict
-        Group → options chosen in that composition.
+        Group → option chosen in that composition.
     """
     console = Console(highlight=False, width=None if Console().is_terminal else 120)
     primary = (folder / f"{command}.yaml").read_text().splitlines()
@@ -55,10 +55,13 @@ def _groups(primary: list[str]) -> list[tuple[str, str]]:
     return [(match[1], match[2]) for match in matches if match]
 
 
-def _comments(folder: Path, command: str, choices: dict[str, list[str]]) -> dict[str, str]:
+def _comments(folder: Path, command: str, choices: dict[str, str]) -> dict[str, str]:
     """Explanations of keys by their full path, from the comments behind them in the chosen YAML files."""
-    chosen = {f"{group}/{option}": group for group, options in choices.items() for option in options}
-    files = {command: "", **chosen}
+    groups = [group for group, _ in _groups((folder / f"{command}.yaml").read_text().splitlines())]
+    files = {command: ""}
+    for group in groups:  # Hydra does not tell which options a list of them holds: then all are looked through
+        options = [choices[group]] if group in choices else [path.stem for path in (folder / group).glob("*.yaml")]
+        files |= {f"{group}/{option}": group for option in options}
     found: dict[str, str] = {}
     for name, package in files.items():
         path = folder / f"{name}.yaml"

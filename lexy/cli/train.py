@@ -71,7 +71,6 @@ def train(config: DictConfig) -> float:
     from lexy.report.console import show_finished
 
     plain = resolved(config)
-    _refuse_ddp_sweep(config)
     quieten_lightning()
     import pytorch_lightning as pl
 
@@ -93,17 +92,6 @@ def train(config: DictConfig) -> float:
 def _is_leader() -> bool:
     """Whether this is not a process that Lightning started for distributed training."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
-
-
-def _refuse_ddp_sweep(config: DictConfig) -> None:
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    if HydraConfig.get().mode == RunMode.MULTIRUN and str(config.trainer.strategy).startswith("ddp"):
-        raise UserError(
-            "trainer.strategy=ddp with -m: each of its processes would start the whole sweep again. "
-            "Start the runs one at a time."
-        )
 
 
 def _try_out(config: DictConfig, network: Any) -> None:

@@ -85,7 +85,7 @@ def test_the_demo_experiment_runs(tmp_path):
 
 
 def test_overfitting_one_batch_drives_the_loss_down(tmp_path):
-    done = run(tmp_path, "train", *TINY, "debug=overfit", "trainer.max_epochs=40", "loss=dice")
+    done = run(tmp_path, "train", *TINY, "debug=overfit", "trainer.max_epochs=80", "loss=dice")
     assert done.returncode == 0, done.stderr
     (log,) = tmp_path.glob("outputs/runs/*/metrics.csv")
     losses = pd.read_csv(log)["train/loss"]
