@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -190,24 +191,31 @@ def test_a_sweep_gives_every_job_its_own_folder_table_and_wandb_run(tmp_path):
     assert len({(folder / "test_summary.csv").read_bytes() for folder in folders}) == 4
 
 
-def test_a_users_own_network_comes_by_config_dir_and_target(tmp_path):
-    (tmp_path / "mynetworks.py").write_text(
+def own_network(work, name: str, forward: str) -> tuple[list[str], dict[str, str]]:
+    """A user's network and its YAML in `work`; gives the arguments and the environment to train it."""
+    (work / "mynetworks.py").write_text(
         "from torch import nn\n"
-        "class Tiny(nn.Module):\n"
+        f"class {name}(nn.Module):\n"
         "    def __init__(self, channels: int = 4) -> None:\n"
         "        super().__init__()\n"
         "        self.layers = nn.Sequential(nn.Conv2d(1, channels, 3, padding=1), nn.Conv2d(channels, 1, 1))\n"
         "    def start(self, frame, mask=None):\n"
         "        return ()\n"
         "    def step(self, state, frame):\n"
-        "        return self.layers(frame), state\n"
+        f"        {forward}\n"
     )
-    (tmp_path / "mine" / "model").mkdir(parents=True)
-    (tmp_path / "mine" / "model" / "tiny.yaml").write_text("_target_: mynetworks.Tiny\nchannels: 4\n")
+    (work / "mine" / "model").mkdir(parents=True)
+    (work / "mine" / "model" / "own.yaml").write_text(f"_target_: mynetworks.{name}\nchannels: 4\n")
     sizes = [item for item in TINY if not item.startswith("backbone")]
-    path = {"PYTHONPATH": f"{environment()['PYTHONPATH']}:{tmp_path}"}
-    done = run(tmp_path, "train", "--config-dir", "mine", "model=tiny", "model.channels=3", *sizes, **path)
+    path = {"PYTHONPATH": os.pathsep.join([environment()["PYTHONPATH"], str(work)])}
+    return ["--config-dir", "mine", "model=own", *sizes], path
+
+
+def test_a_users_own_network_comes_by_config_dir_and_target(tmp_path):
+    arguments, path = own_network(tmp_path, "Tiny", "return self.layers(frame), state")
+    done = run(tmp_path, "train", *arguments, "model.channels=3", **path)
     assert done.returncode == 0, done.stderr
+    assert "allow=[mynetworks]" in done.stdout
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     evaluate = ("evaluate", f"checkpoint={folder / 'best.ckpt'}", *TINY[:4])
     refused = run(tmp_path, *evaluate, **path)
@@ -217,22 +225,8 @@ def test_a_users_own_network_comes_by_config_dir_and_target(tmp_path):
 
 
 def test_failures_are_recorded_and_close_the_wandb_run(tmp_path):
-    (tmp_path / "broken.py").write_text(
-        "from torch import nn\n"
-        "class Broken(nn.Module):\n"
-        "    def __init__(self):\n"
-        "        super().__init__()\n"
-        "        self.layer = nn.Conv2d(1, 1, 1)\n"
-        "    def start(self, frame, mask=None):\n"
-        "        return ()\n"
-        "    def step(self, state, frame):\n"
-        "        raise RuntimeError('out of luck')\n"
-    )
-    (tmp_path / "mine" / "model").mkdir(parents=True)
-    (tmp_path / "mine" / "model" / "broken.yaml").write_text("_target_: broken.Broken\n")
-    sizes = [item for item in TINY if not item.startswith("backbone")]
-    path = {"PYTHONPATH": f"{environment()['PYTHONPATH']}:{tmp_path}"}
-    done = run(tmp_path, "train", "--config-dir", "mine", "model=broken", "logger=wandb", *sizes, **path)
+    arguments, path = own_network(tmp_path, "Broken", "raise RuntimeError('out of luck')")
+    done = run(tmp_path, "train", *arguments, "logger=wandb", **path)
     assert done.returncode != 0
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     status = json.loads((folder / "status.json").read_text())
