@@ -36,6 +36,8 @@ def interrupt(work, after_epochs: int, number: signal.Signals) -> int:
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # A suite that a shell started in the background ignores Ctrl-C, and its children would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wanted = "last.ckpt" if after_epochs == 0 else "metrics.csv"
     deadline = time.monotonic() + 120
