@@ -52,7 +52,7 @@ def phantom_field(
         overlap. Four consecutive fields share an antibody.
     """
     rng = np.random.default_rng([seed, index])
-    cells = _place(rng, size, rng.integers(nuclei[0], nuclei[1] + 1), diameter)
+    cells = _place(rng, size, int(rng.integers(nuclei[0], nuclei[1] + 1)), diameter)
     scale = diameter / DIAMETER
     labels, reach = np.zeros((size, size), np.int32), np.full((size, size), np.inf, np.float32)
     owner = np.zeros((size, size), np.int32)
