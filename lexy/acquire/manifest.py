@@ -1,0 +1,160 @@
+"""The manifest: one row of a Parquet file per field, what is known of it and where its images are and come from.
+
+Read and written with pyarrow, not pandas, in batches: the index of the whole atlas is made in constant memory.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lexy.errors import UserError
+from lexy.files import replacing
+
+CHANNELS = ("blue", "green", "red", "yellow")
+BATCH = 1000
+TEXTS = ("field", "antibody", "cell_line", "gene", "reliability", "plate", "well", "number", "release")
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in TEXTS]
+    + [("locations", pa.list_(pa.string()))]
+    + [(f"{channel}_{part}", pa.string()) for channel in CHANNELS for part in ("file", "address", "sha256")]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelImage:
+    """One channel's image of a field.
+
+    Attributes
+    ----------
+    file : str
+        Path below the folder of fields, '/' between its parts.
+    address : str
+        Where it is downloaded from; empty for an image that has to be there already.
+    sha256 : str
+        Of the file's bytes, 64 hexadecimal digits; empty before the file is there.
+    """
+
+    file: str
+    address: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldEntry:
+    """What the manifest says of one field of view; texts that are not known are empty.
+
+    Attributes
+    ----------
+    field : str
+        Unique name, `<antibody>/<plate>_<well>_<number>`: safe as a path, '/' between its parts.
+    images : mapping of str to ChannelImage
+        By channel (`blue`, `green`, optionally `red` and `yellow`).
+    antibody, cell_line, gene, reliability, plate, well, number, release : str
+        As the index has them; `number` is the field's number in its well, `release` that of the atlas.
+    locations : tuple of str
+        Where the protein was seen in this cell line.
+    """
+
+    field: str
+    images: Mapping[str, ChannelImage]
+    antibody: str = ""
+    cell_line: str = ""
+    gene: str = ""
+    reliability: str = ""
+    plate: str = ""
+    well: str = ""
+    number: str = ""
+    release: str = ""
+    locations: tuple[str, ...] = ()
+
+
+class ManifestWriter:
+    """Writes a manifest row by row in constant memory; the file appears when the block ends well, whole.
+
+    Parameters
+    ----------
+    path : Path
+        The Parquet file, replaced if it exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._replacing = replacing(path)
+        self._rows: list[dict[str, Any]] = []
+
+    def __enter__(self) -> "ManifestWriter":
+        self._temporary = self._replacing.__enter__()
+        self._file = pq.ParquetWriter(self._temporary, SCHEMA)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._flush()
+        self._file.close()
+        self._replacing.__exit__(kind, error, trace)
+
+    def add(self, entry: FieldEntry) -> None:
+        """Append one field."""
+        self._rows.append(_row(entry))
+        if len(self._rows) >= BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.write_table(pa.Table.from_pylist(self._rows, SCHEMA))
+        self._rows.clear()
+
+
+def write_manifest(path: Path, entries: Iterable[FieldEntry]) -> None:
+    """Write a whole manifest, in the order given."""
+    with ManifestWriter(path) as writer:
+        for entry in entries:
+            writer.add(entry)
+
+
+def read_manifest(path: Path) -> list[FieldEntry]:
+    """Read a whole manifest.
+
+    Parameters
+    ----------
+    path : Path
+        Written by `write_manifest` or `ManifestWriter`.
+
+    Returns
+    -------
+    list of FieldEntry
+        In the file's order.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged or no manifest.
+    """
+    try:
+        table = pq.read_table(path, schema=SCHEMA)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no manifest there.") from error
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: no readable manifest ({error}). Remove it and make it again.") from error
+    return [_entry(row) for batch in table.to_batches(BATCH) for row in batch.to_pylist()]
+
+
+def _row(entry: FieldEntry) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(entry, name) for name in TEXTS} | {"locations": list(entry.locations)}
+    for channel, image in entry.images.items():
+        row |= {f"{channel}_{part}": getattr(image, part) for part in ("file", "address", "sha256")}
+    return row
+
+
+def _entry(row: dict[str, Any]) -> FieldEntry:
+    images = {
+        channel: ChannelImage(*(row[f"{channel}_{part}"] for part in ("file", "address", "sha256")))
+        for channel in CHANNELS
+        if row[f"{channel}_file"] is not None
+    }
+    return FieldEntry(images=images, locations=tuple(row["locations"]), **{name: row[name] for name in TEXTS})
