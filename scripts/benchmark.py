@@ -8,14 +8,17 @@ ratios, not the seconds.
 """
 
 import argparse
+import json
 import math
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -146,6 +149,36 @@ def start_seconds(*arguments: str, **environment: str) -> float:
     return statistics.median(times[1:])
 
 
+def crop_rows(count: int) -> Iterator[tuple[str, ...]]:
+    """Cropping and storing `count` fields of 2048², and the memory of a quarter of them and of all."""
+
+    def measured(fields: int, how: str = "ours") -> dict[str, float]:
+        call = [sys.executable, str(Path(__file__).with_name("crop_speed.py")), f"{folder}/drawn"]
+        done = subprocess.run([*call, f"--fields={fields}", f"--how={how}"], stdout=subprocess.PIPE, check=True)
+        return json.loads(done.stdout or "{}")
+
+    with tempfile.TemporaryDirectory() as folder:
+        measured(0)  # draws the fields
+        plain, ours = measured(count, "plain"), measured(count)
+        yield (
+            f"read, crop, store {count} fields of 2048²",
+            *(f"{how['seconds']:.4f}" for how in (plain, ours)),
+            f"{plain['seconds'] / ours['seconds']:.1f} ×",
+        )
+        for fields, how in ((count // 4, measured(count // 4)), (count, ours)):
+            yield f"our peak memory for {fields} fields, 3 processes", "", f"{how['peak_mb']:.0f} MB", ""
+
+
+def download_row(count: int) -> tuple[str, ...]:
+    """Fetching, checking and hashing `count` images of 0.3 MB from a server that takes 50 ms for each."""
+    call = [sys.executable, str(Path(__file__).with_name("download_speed.py")), f"--files={count}"]
+    done = subprocess.run(call, stdout=subprocess.PIPE, check=True, text=True)
+    result = json.loads(done.stdout.splitlines()[-1])
+    speed = f"{count / result['ours']:.0f} files/s, {result['mb'] / result['ours']:.0f} MB/s"
+    name = f"download {count} images, 16 connections ({speed})"
+    return name, f"{result['plain']:.4f}", f"{result['ours']:.4f}", f"{result['ratio']:.1f} ×"
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -153,6 +186,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="threads of torch (default 2)")
     parser.add_argument(
         "--no-training", action="store_true", help="leave out the training step and the epoch (minutes)"
+    )
+    parser.add_argument(
+        "--fields", type=int, help="fields of 2048² to crop (default 200, minutes; with --no-training 0: leave it out)"
+    )
+    parser.add_argument(
+        "--files", type=int, help="images to download (default 200, a minute; with --no-training 0: leave it out)"
     )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -207,6 +246,11 @@ def main() -> None:
         table.add_row(
             "our epoch outside of forward and backward", "", f"{outside:.4f}", f"{100 * outside / seconds[1]:.1f} %"
         )
+    if fields := (0 if arguments.no_training else 200) if arguments.fields is None else arguments.fields:
+        for cells in crop_rows(fields):
+            table.add_row(*cells)
+    if files := (0 if arguments.no_training else 200) if arguments.files is None else arguments.files:
+        table.add_row(*download_row(files))
     table.add_row("lexy-train --help", "", f"{start_seconds('--help'):.3f}", "")
     line = "lexy-train backbone=re"
     completion = start_seconds("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))

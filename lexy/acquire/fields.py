@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
-
-from lexy.data.field import Field
+from PIL import Image, UnidentifiedImageError
 
 EXPECTED = "<antibody>/<name>_blue.<ext> with <name>_green.<ext> beside it (ext: jpg, jpeg, png, tif, tiff)"
 MAX_PIXELS = 8192 * 8192
-COMPONENT = {"green": 1, "blue": 2}
+COMPONENT = {"red": 0, "green": 1, "blue": 2, "yellow": 0}
 
 _CHANNEL = re.compile(r"(?P<stem>.+)_(?P<channel>blue|green)\.(jpe?g|png|tiff?)", re.IGNORECASE)
 # Overlays such as 1_A1_1_blue_red_green.jpg are no channel.
@@ -110,34 +108,6 @@ def relative(file: Path, root: str | Path) -> str:
     return file.relative_to(root).as_posix()
 
 
-def read_field(files: FieldFiles, root: str | Path) -> Field | Problem:
-    """Read both channels of a field.
-
-    Parameters
-    ----------
-    files : FieldFiles
-        From `find_fields`.
-    root : str or Path
-        The folder of fields, which a problem's file name is relative to.
-
-    Returns
-    -------
-    Field or Problem
-        The field without labels, or the first thing that is wrong with it.
-    """
-    channels = {}
-    for channel, path in (("blue", files.blue), ("green", files.green)):
-        try:
-            channels[channel] = read_channel(path, COMPONENT[channel])
-        except BadImage as bad:
-            return Problem(relative(path, root), str(bad))
-    blue, green = channels["blue"], channels["green"]
-    if blue.shape != green.shape:
-        sizes = " and ".join(f"{image.shape[0]} × {image.shape[1]}" for image in (blue, green))
-        return Problem(relative(files.blue, root), f"wrongly sized: blue and green differ ({sizes} px)")
-    return Field(files.name, nuclear=blue, protein=green, antibody=files.antibody)
-
-
 def read_channel(path: Path, component: int) -> NDArray[np.integer]:
     """Read one channel: grey, or the channel's own component of a colour image.
 
@@ -158,14 +128,7 @@ def read_channel(path: Path, component: int) -> NDArray[np.integer]:
     BadImage
         If the file is empty, unreadable, truncated, too large, neither 8- nor 16-bit, no single plane, or constant.
     """
-    try:
-        if path.stat().st_size == 0:
-            raise BadImage("empty file")
-        image = _read_tiff(path) if path.suffix.lower().startswith(".tif") else _read_pil(path)
-    except BadImage:
-        raise
-    except Exception as error:  # decoders raise many kinds (OSError, SyntaxError, struct.error, …)
-        raise BadImage(f"unreadable or truncated ({str(error) or type(error).__name__})".replace("\n", " ")) from error
+    image = read_image(path)
     if image.ndim == 3 and image.shape[2] in (2, 3, 4):
         image = image[..., component if image.shape[2] > 2 else 0]
     if image.ndim != 2:
@@ -176,6 +139,26 @@ def read_channel(path: Path, component: int) -> NDArray[np.integer]:
     if image.size == 0 or image.min() == image.max():
         raise BadImage("constant image")
     return np.ascontiguousarray(image)
+
+
+def read_image(path: Path) -> NDArray[np.generic]:
+    """Read a JPEG, PNG or TIFF as it is: (H, W), or (H, W, C) of a colour image; of a TIFF the first series.
+
+    Raises
+    ------
+    BadImage
+        If the file is empty, unreadable, truncated or has too many pixels.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise BadImage("empty file")
+        return _read_tiff(path) if path.suffix.lower().startswith(".tif") else _read_pil(path)
+    except BadImage:
+        raise
+    except UnidentifiedImageError as error:  # its message is a path
+        raise BadImage("unreadable (no known kind of image)") from error
+    except Exception as error:  # decoders raise many kinds (OSError, SyntaxError, struct.error, …)
+        raise BadImage(f"unreadable or truncated ({str(error) or type(error).__name__})".replace("\n", " ")) from error
 
 
 def _read_tiff(path: Path) -> NDArray[np.generic]:
@@ -199,9 +182,16 @@ def _read_pil(path: Path) -> NDArray[np.generic]:
     with Image.open(path) as image:
         _check_pixels(image.size)
         image.load()
+        if image.format == "JPEG" and not _ends(path.read_bytes()):  # the decoder fills in grey for what is missing
+            raise BadImage("truncated (its end mark is missing)")
         if image.mode == "I" and image.format == "PNG":  # what older versions make of 16-bit grey
             return np.asarray(image).astype(np.uint16)
         return np.asarray(image.convert("RGB") if image.mode in ("1", "P", "CMYK", "YCbCr") else image)
+
+
+def _ends(jpeg: bytes) -> bool:
+    """Whether the last scan is followed by an end mark; nothing within a scan looks like one."""
+    return jpeg.rfind(b"\xff\xd9") > jpeg.rfind(b"\xff\xda")
 
 
 def _check_pixels(shape: tuple[int, ...]) -> None:

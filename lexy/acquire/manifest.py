@@ -1,8 +1,10 @@
 """The manifest: one row of a Parquet file per field, what is known of it and where its images are and come from.
 
-Read and written with pyarrow, not pandas, in batches: the index of the whole atlas is made in constant memory.
+Read and written in batches: the index of the whole atlas is made in constant memory.
 """
 
+import io
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.json import ParseOptions, ReadOptions, read_json
 
 from lexy.errors import UserError
 from lexy.files import replacing
@@ -106,7 +109,12 @@ class ManifestWriter:
             self._flush()
 
     def _flush(self) -> None:
-        self._file.write_table(pa.Table.from_pylist(self._rows, SCHEMA))
+        if not self._rows:
+            return
+        # By way of JSON, because pa.array imports pandas, which takes more memory than all the rest.
+        lines = "\n".join(map(json.dumps, self._rows)).encode()
+        schema = ParseOptions(explicit_schema=SCHEMA, unexpected_field_behavior="error")
+        self._file.write_table(read_json(io.BytesIO(lines), ReadOptions(use_threads=False), schema))
         self._rows.clear()
 
 

@@ -1,47 +1,85 @@
-"""A folder of fields → labelled nuclei → crops → a store of stills."""
+"""The way from an index to a store of stills: index → download → label → crop → store, each stage alone or all."""
 
 import csv
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
 
 from annotated_types import Ge, Interval
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lexy.acquire.fields import EXPECTED, FieldFiles, Problem, find_fields, read_field, relative
+from lexy.acquire.crop import CropFields
+from lexy.acquire.download import DownloadImages
+from lexy.acquire.label import LabelFields
 from lexy.acquire.labellers import Labeller
-from lexy.data.crops import CropRules, check_shape, crop_field
-from lexy.data.field import Field
-from lexy.data.splits import SPLITS, check_fractions
-from lexy.data.store import StoreWriter, store_info
+from lexy.acquire.manifest import FieldEntry, read_manifest
+from lexy.acquire.shards import Shard, only_one
+from lexy.data.crops import CropRules
+from lexy.data.splits import SPLITS, Group, check_fractions
 from lexy.errors import UserError
-from lexy.files import fingerprint, replacing
+from lexy.files import replacing, sha256
 
-BATCH = 4  # fields read and labelled together
+if TYPE_CHECKING:
+    from lexy.data.store_writer import StoreWriter
+
+Stage = Literal["all", "index", "download", "label", "crop", "store", "report"]
 REPORT = "prepare_report.csv"
+ShardRun = Callable[[Shard, Sequence[FieldEntry], Callable[[int], object]], dict[str, Any]]
+
+
+@runtime_checkable
+class Index(Protocol):
+    """Whatever says which fields there are."""
+
+    def run(self, work: Path, fields: Path) -> dict[str, Any]:
+        """Write `work/index.parquet` and `work/index.json`, if they are not there already; give the counts."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """What decides which fields there are, as plain values."""
+        ...
 
 
 class PrepareStills:
-    """Make a store of stills from a folder of fields.
+    """Make a store of stills, the whole way or one stage of it.
+
+    Every stage can be stopped at any moment and goes on where it was; what is done is not done again.
 
     Parameters
     ----------
-    fields : str
-        Folder of `<antibody>/<name>_blue.<ext>` and `…_green.<ext>`.
-    store : str
-        Folder of the store to be made.
+    index : Index
+        Says which fields there are.
+    download : DownloadImages
+        Brings their images, checks and hashes them.
     labeller : Labeller
         Finds the nuclei in the nuclear stain.
     rules : CropRules
         How fields are cut into crops.
+    fields : str
+        Folder of the images, `<field>_blue.<ext>` and `<field>_green.<ext>`.
+    work : str
+        Folder of everything else: manifests, label images, parts of the store.
+    store : str
+        Folder of the store to be made.
+    stage : str
+        `all` (index, download, label, crop and store in a row), one of these, or `report`.
+    shard : int or None
+        Which shard `label` and `crop` work on; None: all, one after the other.
+    shards : int
+        Number of pieces that labelling and cropping are divided into.
+    workers : int
+        Processes that crop.
     fractions : tuple of three float
-        Shares of the fields for train, val and test; sum 1.
+        Shares of the groups for train, val and test; sum 1.
     folds : int
-        Number of folds for cross-validation by field, at least 2.
+        Number of folds for cross-validation by group, at least 2.
+    group : str
+        What splits and folds go by: `field`, `antibody` or `cell_line`.
     seed : int
         Of splits and folds; not negative.
     max_failed_share : float
@@ -52,69 +90,144 @@ class PrepareStills:
     Raises
     ------
     UserError
-        If `fractions` are not three shares of 1.
+        If `fractions` are not three shares of 1, there is no such shard, or the stage has no shards.
     """
 
     def __init__(
         self,
-        fields: str,
-        store: str,
+        index: Index,
+        download: DownloadImages,
         labeller: Labeller,
         rules: CropRules,
+        fields: str,
+        work: str,
+        store: str,
+        stage: Stage = "all",
+        shard: Annotated[int, Ge(0)] | None = None,
+        shards: Annotated[int, Ge(1)] = 16,
+        workers: Annotated[int, Ge(1)] = 2,
         fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
         folds: Annotated[int, Ge(2)] = 5,
+        group: Group = "field",
         seed: Annotated[int, Ge(0)] = 0,
         max_failed_share: Annotated[float, Interval(ge=0, le=1)] = 0.1,
         overwrite: bool = False,
     ) -> None:
-        self.fields, self.store = Path(fields), Path(store)
-        self.labeller, self.rules = labeller, rules
+        self.index, self.download = index, download
+        self.fields, self.work, self.store = Path(fields), Path(work), Path(store)
+        self.label = LabelFields(labeller, self.work, self.fields)
+        self.crop = CropFields(rules, self.label, self.work, self.fields, workers)
+        self.stage = stage
+        if shard is not None and stage not in ("label", "crop"):
+            raise UserError(
+                f"stage={stage} works on all shards. Leave shard={shard} out, or choose stage=label or crop."
+            )
+        self.all_shards = [Shard(at, shards) for at in range(shards)]
+        self.shards = self.all_shards if shard is None else [Shard(shard, shards)]
         self.fractions = (float(fractions[0]), float(fractions[1]), float(fractions[2]))
         check_fractions(self.fractions)
         self.folds, self.seed = folds, seed
+        self.group: Group = group
         self.max_failed_share, self.overwrite = max_failed_share, overwrite
+        self.console = Console()
 
     def settings(self) -> dict[str, Any]:
-        """Everything but the files that decides what is in the store, as plain values."""
-        labeller = type(self.labeller)
-        parameters = {
-            name: value
-            for name, value in vars(self.labeller).items()
-            if not name.startswith("_") and isinstance(value, str | int | float | bool | None)
-        }
+        """Everything but the images that decides what is in the store, as plain values."""
         return {
-            "labeller": {"class": f"{labeller.__module__}.{labeller.__qualname__}", **parameters},
-            "rules": asdict(self.rules),
+            "index": self.index.settings(),
+            "labeller": self.label.settings,
+            "rules": asdict(self.crop.rules),
             "fractions": list(self.fractions),
             "folds": self.folds,
+            "group": self.group,
             "seed": self.seed,
         }
 
     def run(self) -> None:
-        """Make the store; do nothing if it is there already, made from the same files with the same settings.
+        """Run the stage.
 
         Raises
         ------
         UserError
-            If there are no fields, no crops, too few fields for the folds, more failures than `max_failed_share`, or
-            another store at the same place and `overwrite` is off.
+            If there is nothing to work on, an earlier stage is missing, there is another store at the same place and
+            `overwrite` is off, or more failed than is allowed.
         """
-        found, problems = find_fields(self.fields)
-        if not found and not problems:
-            raise UserError(f"{self.fields}: no fields of view there. Expected {EXPECTED}. Set paths.fields=DIR.")
-        console = Console()
-        source = _source(found, problems, self.fields)
+        if self.stage == "report":
+            return self._report()
+        if self.stage == "all":
+            self.label.settings  # noqa: B018  missing weights are an error before hours of downloading, not after
+        stages: dict[str, Callable[[], None]] = {
+            "index": self._index,
+            "download": self._download,
+            "label": self._label,
+            "crop": self._crop,
+            "store": self._store,
+        }
+        for run in stages.values() if self.stage == "all" else [stages[self.stage]]:
+            run()
+
+    def _index(self) -> None:
+        with only_one(self.work, "index"):
+            for leftover in self.work.glob(".tmp-*"):  # of a run that was killed: a whole atlas is large
+                leftover.unlink()
+            counts = self.index.run(self.work, self.fields)
+        if not counts["kept"]:
+            raise UserError(f"the index has no field that is wanted ({_listed(counts['left_out'])}). Look at index.*.")
+
+    def _download(self) -> None:
+        with only_one(self.work, "download"):
+            self.download.run(self.work, self.fields)
+
+    def _label(self) -> None:
+        entries = self._entries()
+        results = self._each_shard("label", self.label.run, entries)
+        failed = sum(len(result["problems"]) for result in results)
+        self._say(
+            f"label: {sum(result['fields'] for result in results)} fields, "
+            f"{sum(result['nuclei'] for result in results)} nuclei, {failed} fields failed"
+        )
+
+    def _crop(self) -> None:
+        entries = self._entries()
+        results = self._each_shard("crop", self.crop.run, entries)
+        self._say(f"crop: {sum(result['crops'] for result in results)} crops")
+
+    def _each_shard(self, name: str, run: ShardRun, entries: list[FieldEntry]) -> list[dict[str, Any]]:
+        columns = TextColumn(f"[bold]{name}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        total = sum(len(shard.of(entries)) for shard in self.shards)
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
+            task = progress.add_task(name, total=total)
+            return [run(shard, entries, partial(progress.advance, task)) for shard in self.shards]
+
+    def _store(self) -> None:
+        from lexy.data.store_writer import StoreWriter  # pandas and zarr, which the index of an atlas can do without
+
+        entries = self._entries()
+        source = sha256(self.work / "downloaded.parquet")
         with StoreWriter(self.store) as writer:
             info = self._finished(source)
             if info is None:
-                info = self._fill(writer, found, problems, source, console)
+                info = self._merge(writer, entries, source)
             else:
-                console.print(f"{self.store} is up to date (same files, same settings): nothing to do.", soft_wrap=True)
-        _closing(info, console)
-        self._check_failed(info["counts"])
+                self._say(f"{self.store} is up to date (same files, same settings): nothing to do.")
+        self._closing(info["counts"])
+
+    def _report(self) -> None:
+        from lexy.report.store_report import write_report
+
+        page = write_report(self.store, self.store.with_name(f"{self.store.name}_report"))
+        self._say(f"wrote {page}")
+
+    def _entries(self) -> list[FieldEntry]:
+        path = self.work / "downloaded.parquet"
+        if not path.is_file():
+            raise UserError(f"{path}: not there. Run stage=index and stage=download first (or stage=all).")
+        return read_manifest(path)
 
     def _finished(self, source: str) -> dict[str, Any] | None:
         """What the existing store says if it is the wanted one; None if it is to be made."""
+        from lexy.data.store import store_info
+
         if not self.store.exists() or not any(self.store.iterdir()):
             return None
         try:
@@ -125,7 +238,7 @@ class PrepareStills:
             raise
         differing = sorted(_differing(info["settings"], self.settings()))
         if info["source"] != source:
-            differing.append("the files in paths.fields (names, sizes or times)")
+            differing.append("the images (names or contents)")
         if not differing:
             return info
         if self.overwrite:
@@ -135,99 +248,91 @@ class PrepareStills:
             "Name another folder in paths.store, or replace it with prepare.overwrite=true."
         )
 
-    def _fill(
-        self,
-        writer: StoreWriter,
-        found: Sequence[FieldFiles],
-        problems: list[Problem],
-        source: str,
-        console: Console,
-    ) -> dict[str, Any]:
-        dropped: Counter[str] = Counter()
-        notes: list[Problem] = []
-        blue = {item.name: relative(item.blue, self.fields) for item in found}
-        total = len(found) + len(problems)
-        columns = TextColumn("[bold]fields"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        with Progress(*columns, console=console, transient=True) as progress:
-            for field in self._labelled(progress.track(found), problems):
-                assert field.labels is not None
-                result = crop_field(field, field.labels, self.rules)
-                dropped += result.dropped
-                if result.dropped["no nuclei"]:
-                    problems.append(Problem(blue[field.name], "labels without nuclei"))
-                else:
-                    notes += [Problem(blue[field.name], f"{n} × {why}") for why, n in result.dropped.items()]
-                writer.add(result, field)
-        _write_report(writer.folder / REPORT, problems, notes)
+    def _merge(self, writer: "StoreWriter", entries: list[FieldEntry], source: str) -> dict[str, Any]:
+        parts = {shard: self.crop.done(shard, entries) for shard in self.all_shards}
+        if missing := [shard.index for shard, part in parts.items() if part is None]:
+            raise UserError(
+                f"{self.crop.part(self.all_shards[0]).parent}: not cropped with these settings: "
+                f"{', '.join(f'shard {index}' for index in missing)} of {len(parts)}. Run them first: stage=crop "
+                f"shard={','.join(map(str, missing))} shards={len(parts)} (with -m where there are several)."
+            )
+        counts = self._counts(part for part in parts.values() if part)
+        self._write_report(writer.folder / REPORT, [part for part in parts.values() if part])
+        for shard in parts:
+            writer.add_part(self.crop.part(shard))
         if not len(writer):
-            raise self._nothing(problems, notes, dropped)
-        counts = {
-            "found": total,
-            "failed": len(problems),
-            "crowded": dropped["crowded"],
-            "dropped": dict(dropped),
-        }
+            raise self._nothing(counts, writer.folder / REPORT)
         return writer.finish(
             fractions=self.fractions,
             folds=self.folds,
+            group=self.group,
             seed=self.seed,
             settings=self.settings(),
             source=source,
             counts=counts,
         )
 
-    def _labelled(self, files: Iterable[FieldFiles], problems: list[Problem]) -> Iterator[Field]:
-        """Read and label fields a few at a time; what cannot be used goes to `problems`."""
-        remaining = iter(files)
-        while batch := list(islice(remaining, BATCH)):
-            read = [self._read(item) for item in batch]
-            problems += [item for item in read if isinstance(item, Problem)]
-            fields = [item for item in read if isinstance(item, Field)]
-            labels = self.labeller.label([field.nuclear for field in fields])
-            for field, instances in zip(fields, labels, strict=True):
-                yield Field(field.name, field.nuclear, field.protein, instances, field.antibody, field.cell_line)
+    def _counts(self, parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+        """What became of the fields, stage by stage."""
+        counts: dict[str, Any] = {
+            stage: json.loads((self.work / f"{stage}.json").read_text())["counts"] for stage in ("index", "download")
+        }
+        dropped: Counter[str] = Counter()
+        failed = 0
+        for part in parts:
+            dropped.update(part["dropped"])
+            failed += len(part["problems"])
+        return counts | {
+            "found": counts["index"]["kept"],
+            "failed": counts["download"]["failed_fields"] + failed,
+            "crowded": dropped["crowded"],
+            "dropped": dict(dropped),
+        }
 
-    def _read(self, files: FieldFiles) -> Field | Problem:
-        field = read_field(files, self.fields)
-        if isinstance(field, Problem):
-            return field
-        try:
-            check_shape(field.protein.shape, self.rules)
-        except ValueError as error:
-            return Problem(relative(files.blue, self.fields), str(error))
-        return field
+    def _write_report(self, path: Path, parts: Iterable[dict[str, Any]]) -> None:
+        """CSV of `stage, what (a file or field), status (left out, failed or dropped), reason`, of all stages."""
+        index = json.loads((self.work / "index.json").read_text())
+        with path.open("w", newline="") as file, (self.work / "download_report.csv").open(newline="") as failures:
+            writer = csv.writer(file)
+            writer.writerow(("stage", "what", "status", "reason"))
+            writer.writerows(
+                ("index", name, "left out", reason) for name, reason in index["source"].get("left_out", [])
+            )
+            writer.writerows(("download", row["file"], "failed", row["reason"]) for row in csv.DictReader(failures))
+            for part in parts:
+                writer.writerows(("label, crop", field, "failed", reason) for field, reason in part["problems"])
+                writer.writerows(("label, crop", field, "dropped", reason) for field, reason in part["notes"])
 
-    def _nothing(self, problems: list[Problem], notes: list[Problem], dropped: Counter[str]) -> UserError:
+    def _nothing(self, counts: dict[str, Any], written: Path) -> UserError:
         """No crop at all: the report goes beside the store that is not made."""
         report = self.store.with_name(f"{self.store.name}_{REPORT}")
         with replacing(report) as temporary:
-            _write_report(temporary, problems, notes)
-        reasons = Counter(problem.reason for problem in problems)
-        reasons.update({reason: count for reason, count in dropped.items() if reason != "no nuclei"})
-        hint = f" Try crops.max_nuclei={2 * self.rules.max_nuclei}." if dropped["crowded"] else ""
+            temporary.write_bytes(written.read_bytes())
+        hint = f" Try crops.max_nuclei={2 * self.crop.rules.max_nuclei}." if counts["crowded"] else ""
         return UserError(
-            f"{self.fields}: not a single crop, so no store was written ("
-            + ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common(6))
-            + f"). Every file with its reason: {report}.{hint}"
+            f"{self.fields}: not a single crop, so no store was written ({counts['failed']} of {counts['found']} "
+            f"fields failed; {_listed(counts['dropped'])}). Every field with its reason: {report}.{hint}"
         )
 
-    def _check_failed(self, counts: dict[str, Any]) -> None:
+    def _closing(self, counts: dict[str, Any]) -> None:
+        splits = ", ".join(f"{name} {counts['crops_per_split'][name]}" for name in SPLITS)
+        self._say(
+            f"fields: {counts['found']} found, {counts['fields']} used, {counts['failed']} failed, "
+            f"{counts['crowded']} dropped (crowded) · nuclei: {counts['crops']} crops ({splits})"
+        )
         if counts["failed"] > self.max_failed_share * counts["found"]:
             raise UserError(
                 f"{counts['failed']} of {counts['found']} fields failed, more than "
-                f"prepare.max_failed_share={self.max_failed_share:g}. The store was written; files and reasons are in "
+                f"prepare.max_failed_share={self.max_failed_share:g}. The store was written; fields and reasons are in "
                 f"{self.store / REPORT}."
             )
 
+    def _say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
 
-def _source(found: Sequence[FieldFiles], problems: Sequence[Problem], root: Path) -> str:
-    """Fingerprint of the input files: names, sizes and times of change."""
-    files = [path for item in found for path in (item.blue, item.green)] + [root / item.file for item in problems]
-    states = []
-    for path in sorted(files):
-        state = path.stat() if path.exists() else None  # a broken link is listed, too
-        states.append([relative(path, root), state.st_size if state else 0, state.st_mtime_ns if state else 0])
-    return fingerprint(states)
+
+def _listed(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
 
 
 def _differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -237,23 +342,3 @@ def _differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> It
             yield from _differing(before, after, f"{prefix}{key}.")
         elif before != after:
             yield f"{prefix}{key} ({before} there, {after} now)"
-
-
-def _write_report(path: Path, problems: Iterable[Problem], notes: Iterable[Problem]) -> None:
-    """CSV of `file, status (failed or dropped), reason`."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("file", "status", "reason"))
-        writer.writerows((item.file, "failed", item.reason) for item in problems)
-        writer.writerows((item.file, "dropped", item.reason) for item in notes)
-
-
-def _closing(info: dict[str, Any], console: Console) -> None:
-    counts = info["counts"]
-    splits = ", ".join(f"{name} {counts['crops_per_split'][name]}" for name in SPLITS)
-    console.print(
-        f"fields: {counts['found']} found, {counts['fields']} used, {counts['failed']} failed, {counts['crowded']} "
-        f"dropped (crowded) · nuclei: {counts['crops']} crops ({splits})",
-        highlight=False,
-        soft_wrap=True,
-    )

@@ -14,7 +14,7 @@ from hydra._internal.utils import create_automatic_config_search_path, get_args_
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException, HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -102,10 +102,14 @@ def _plain(overrides: Sequence[str]) -> list[str]:
 
 
 def _collecting(task: Callable[[DictConfig], Any], failures: list[UserError]) -> Callable[[DictConfig], Any]:
+    parent = os.getpid()
+
     def run(config: DictConfig) -> Any:
         try:
             return task(config)
         except UserError as error:
+            if os.getpid() != parent:  # a launcher's process: Hydra brings this kind home and ends without a traceback
+                raise CompactHydraException(f"error: {error}") from None
             _print(error)  # at once: the other jobs of a sweep go on
             failures.append(error)
             return None

@@ -27,8 +27,6 @@ def build(node: DictConfig, key: str, **given: Any) -> Any:
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    import lexy._torchvision  # noqa: F401  many targets cannot be imported beside a CPU torch without it
-
     try:
         if node.get("_partial_") and given:
             return instantiate(node, _convert_="all")(**given)

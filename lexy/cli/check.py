@@ -104,8 +104,8 @@ def _contains_target(value: Any) -> bool:
 def _located(target: Any, path: str) -> Callable[..., Any]:
     from hydra._internal.utils import _locate  # get_object logs what it raises
 
-    import lexy._torchvision  # noqa: F401  most targets cannot be imported beside a CPU torch without it
-
+    if not str(target).startswith("lexy."):  # our own modules import it where they need it, and only there
+        import lexy._torchvision  # noqa: F401  pytorch-lightning and others cannot be imported beside a CPU torch without it
     try:
         found = _locate(str(target))
     except Exception as error:

@@ -10,12 +10,11 @@ from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
-from skimage.transform import resize
 
-from lexy.data.field import Field
+from lexy.data.resizing import resize_labels, resize_protein
 from lexy.errors import UserError
 
-RING = np.ones((9, 9), bool)  # the published ring: the mask dilated by this box, minus the mask
+RING = 9  # side in pixels of the box that the mask is dilated by: the published ring
 
 
 @dataclass(frozen=True)
@@ -77,13 +76,13 @@ class CropResult:
     dropped: Counter[str]
 
 
-def crop_field(field: Field, labels: NDArray[np.integer], rules: CropRules) -> CropResult:
+def crop_field(protein: NDArray[np.integer], labels: NDArray[np.integer], rules: CropRules) -> CropResult:
     """Cut a field into one crop per nucleus that does not touch the field's border.
 
     Parameters
     ----------
-    field : Field
-        Only `protein` is read.
+    protein : ndarray of uint8 or uint16, shape (H, W)
+        Raw grey values.
     labels : ndarray of int, shape (H, W)
         Instances of the nuclei, of the same shape as the protein channel, 0 = background.
     rules : CropRules
@@ -99,11 +98,11 @@ def crop_field(field: Field, labels: NDArray[np.integer], rules: CropRules) -> C
     ValueError
         If the field is not square, smaller than `rules.crop_size`, or `labels` has another shape.
     """
-    check_shape(field.protein.shape, rules)
-    if labels.shape != field.protein.shape:
-        raise ValueError(f"wrongly sized: labels {labels.shape}, protein {field.protein.shape}")
+    check_shape(protein.shape, rules)
+    if labels.shape != protein.shape:
+        raise ValueError(f"wrongly sized: labels {labels.shape}, protein {protein.shape}")
     dropped: Counter[str] = Counter()
-    nuclei = _without_small(_resize_labels(labels, rules.field_size), rules.min_area, dropped)
+    nuclei = _without_small(resize_labels(labels, rules.field_size).astype(np.int32), rules.min_area, dropped)
     centres = list(_centres(nuclei, dropped))
     if not nuclei.any():
         dropped["no nuclei"] += 1
@@ -111,24 +110,24 @@ def crop_field(field: Field, labels: NDArray[np.integer], rules: CropRules) -> C
         dropped["crowded"] += 1
         centres = []
 
-    top = np.iinfo(field.protein.dtype).max
+    top = np.iinfo(protein.dtype).max
     images, masks, rows = [], [], []
-    protein = _resize_protein(field.protein, rules.field_size) if centres else None
+    resized = resize_protein(protein, rules.field_size) if centres else None
     for centre in centres:
-        assert protein is not None
+        assert resized is not None
         window = crop_window(centre["row"], centre["column"], rules)
-        image = protein[window]
+        image = resized[window]
         mask = _without_small(nuclei[window], rules.min_area) > 0
         if image.min() == image.max() or not mask.any():
             dropped["empty mask" if image.min() < image.max() else "constant crop"] += 1
             continue
         image = image / image.max()
-        images.append(np.rint(image * top).astype(field.protein.dtype))
+        images.append(np.rint(image * top).astype(protein.dtype))
         masks.append(mask.astype(np.uint8))
         rows.append({**centre, "contrast": ring_contrast(image, mask)})
     shape = (len(rows), rules.crop_size, rules.crop_size)
     return CropResult(
-        images=np.array(images, field.protein.dtype).reshape(shape),
+        images=np.array(images, protein.dtype).reshape(shape),
         masks=np.array(masks, np.uint8).reshape(shape),
         rows=rows,
         dropped=dropped,
@@ -166,22 +165,11 @@ def ring_contrast(image: NDArray[np.floating], mask: NDArray[np.bool_]) -> float
     float
         In -1 to 1; NaN if mask or ring are empty.
     """
-    ring = ndimage.binary_dilation(mask, RING) & ~mask & (image > threshold_otsu(image))
+    dilated = ndimage.maximum_filter(mask, RING, mode="constant")  # of a box: 10 times faster than binary_dilation
+    ring = dilated & ~mask & (image > threshold_otsu(image))
     if not ring.any() or not mask.any():
         return float("nan")
     return float(image[mask].mean() - image[ring].mean())
-
-
-def _resize_protein(image: NDArray[np.integer], size: int) -> NDArray[np.floating]:
-    if image.shape == (size, size):
-        return image.astype(np.float32)
-    return resize(image.astype(np.float32), (size, size), order=1, anti_aliasing=True, preserve_range=True)
-
-
-def _resize_labels(labels: NDArray[np.integer], size: int) -> NDArray[np.int32]:
-    if labels.shape != (size, size):
-        labels = resize(labels, (size, size), order=0, anti_aliasing=False, preserve_range=True)
-    return labels.astype(np.int32)
 
 
 def _without_small(labels: NDArray[np.int32], min_area: int, dropped: Counter[str] | None = None) -> NDArray[np.int32]:

@@ -1,12 +1,14 @@
 """Splits by group: whatever shares a group (a field, a cell, a recording) never ends up on two sides."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
 
 from lexy.errors import UserError
 
 SPLITS = ("train", "val", "test")
+Group = Literal["field", "antibody", "cell_line"]  # column of a manifest that splits can go by
 
 
 def split_groups(groups: Iterable[str], fractions: tuple[float, float, float], seed: int) -> dict[str, str]:
@@ -36,8 +38,8 @@ def split_groups(groups: Iterable[str], fractions: tuple[float, float, float], s
     wanted = np.array(fractions, float)
     if len(names) < (wanted > 0).sum():
         raise UserError(
-            f"{len(names)} fields cannot be split by fractions={list(fractions)}: at least {(wanted > 0).sum()} are "
-            "needed. Prepare more fields or set a fraction to 0."
+            f"{len(names)} groups (of fields) cannot be split by fractions={list(fractions)}: at least "
+            f"{(wanted > 0).sum()} are needed. Prepare more fields, split by smaller groups or set a fraction to 0."
         )
     counts = _apportion(wanted, len(names))
     return dict(zip(names, np.repeat(SPLITS, counts).tolist(), strict=True))
@@ -70,8 +72,8 @@ def fold_groups(groups: Iterable[str], folds: int, seed: int) -> dict[str, int]:
         raise UserError(f"folds={folds}: at least 2 are needed.")
     if len(names) < folds:
         raise UserError(
-            f"{len(names)} fields cannot be split into folds={folds}. "
-            f"Prepare more fields or set folds to at most {len(names)}."
+            f"{len(names)} groups (of fields) cannot be split into folds={folds}. "
+            f"Prepare more fields, split by smaller groups or set folds to at most {len(names)}."
         )
     return {name: at % folds for at, name in enumerate(names)}
 

@@ -283,7 +283,7 @@ def _phantom(fields: int, seed: int, size: int, crop_size: int, folds: int) -> S
     for index in range(fields):
         field = phantom_field(seed, index, size=size, diameter=DIAMETER * scale)
         assert field.labels is not None
-        crops = crop_field(field, field.labels, rules)
+        crops = crop_field(field.protein, field.labels, rules)
         images.append(crops.images)
         masks.append(crops.masks)
         rows += [{"crop": f"{field.name}#{row['nucleus']}", "field": field.name, **row} for row in crops.rows]

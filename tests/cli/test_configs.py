@@ -15,7 +15,7 @@ from lexy.cli.check import check, resolved
 
 CONF = config_folder()
 OPTIONS = sorted((path.parent.name, path.stem) for path in CONF.glob("*/*.yaml"))
-OF_PREPARE = {"prepare", "labeller", "crops"}
+OF_PREPARE = {"prepare", "index", "politeness", "download", "labeller", "crops"}
 NO_ARGUMENTS = SimpleNamespace(config_dir=None, config_name=None)
 
 

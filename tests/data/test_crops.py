@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from skimage.filters import threshold_otsu
 
 from lexy.data.crops import CropRules, crop_field, crop_window, ring_contrast
-from lexy.data.field import Field
 from lexy.errors import UserError
 
 SMALL = CropRules(field_size=64, crop_size=32, min_area=9, max_nuclei=8)
 
 
-def a_field(size: int = 256, dtype: type = np.uint8) -> Field:
+def a_field(size: int = 256, dtype: type = np.uint8) -> np.ndarray:
     image = np.random.default_rng(0).integers(1, 200, (size, size)).astype(dtype)
-    return Field("a", nuclear=image, protein=image)
+    return image
 
 
 def squares(size: int, *boxes: tuple[int, int, int, int]) -> np.ndarray:
@@ -111,12 +111,12 @@ def test_every_mask_is_the_union_of_large_pieces_in_its_window(boxes: list[tuple
 @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
 def test_a_crop_is_divided_by_its_own_maximum(dtype: type, top: int) -> None:
     field = a_field(64, dtype)
-    field.protein[10, 10] = 210
-    field.protein[50, 50] = 250
+    field[10, 10] = 210
+    field[50, 50] = 250
     result = crop_field(field, squares(64, (8, 8, 6, 6), (48, 48, 6, 6)), SMALL)
     assert result.images.dtype == dtype
     assert result.images.max((1, 2)).tolist() == [top, top]
-    np.testing.assert_array_equal(result.images[0], np.rint(field.protein[:32, :32] / 210 * top))
+    np.testing.assert_array_equal(result.images[0], np.rint(field[:32, :32] / 210 * top))
 
 
 def test_larger_fields_are_resized_labels_by_nearest_neighbour() -> None:
@@ -137,12 +137,12 @@ def test_detail_finer_than_the_resized_field_is_smoothed_not_sampled() -> None:
 def test_wrongly_sized_fields_are_refused(shape: tuple[int, ...]) -> None:
     image = np.ones(shape, np.uint8)
     with pytest.raises(ValueError, match="wrongly sized"):
-        crop_field(Field("a", image, image), np.zeros(shape, int), CropRules())
+        crop_field(image, np.zeros(shape, int), CropRules())
 
 
 def test_a_constant_crop_is_dropped() -> None:
     image = np.full((256, 256), 7, np.uint8)
-    result = crop_field(Field("a", image, image), squares(256, (100, 100, 20, 20)), CropRules())
+    result = crop_field(image, squares(256, (100, 100, 20, 20)), CropRules())
     assert result.rows == []
     assert result.images.shape == (0, 128, 128)
     assert result.dropped == {"constant crop": 1}
@@ -157,6 +157,17 @@ def test_contrast_is_nucleus_minus_ring_within_the_foreground(nucleus: float) ->
     image[mask] = nucleus
     ring = 28 * 26 - 400
     assert ring_contrast(image, mask) == pytest.approx(nucleus - (0.6 + 0.3 * 28 / ring))
+
+
+@settings(max_examples=40, deadline=None)
+@given(boxes, st.integers(0, 99))
+def test_the_ring_is_the_mask_dilated_by_a_box_minus_the_mask(
+    boxes: list[tuple[int, int, int, int]], seed: int
+) -> None:
+    image, mask = np.random.default_rng(seed).random((64, 64)), squares(64, *boxes) > 0
+    ring = ndimage.binary_dilation(mask, np.ones((9, 9))) & ~mask & (image > threshold_otsu(image))
+    expected = image[mask].mean() - image[ring].mean() if ring.any() else math.nan
+    assert ring_contrast(image, mask) == pytest.approx(expected, nan_ok=True)
 
 
 def test_contrast_of_an_empty_ring_is_nan() -> None:

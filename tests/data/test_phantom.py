@@ -58,7 +58,7 @@ def test_without_contrast_texture_still_differs() -> None:
 
 
 def test_fields_give_crops_by_the_published_rules() -> None:
-    assert sum(len(crop_field(field, field.labels, CropRules()).rows) for field in FIELDS) > 3 * len(FIELDS)
+    assert sum(len(crop_field(field.protein, field.labels, CropRules()).rows) for field in FIELDS) > 3 * len(FIELDS)
 
 
 def test_other_sizes() -> None:

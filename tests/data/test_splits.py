@@ -66,6 +66,6 @@ def test_fractions_are_shares_of_one(bad) -> None:
 
 
 def test_too_few_groups() -> None:
-    with pytest.raises(UserError, match="2 fields"):
+    with pytest.raises(UserError, match="2 groups"):
         split_groups(["a", "b"], (0.8, 0.1, 0.1), 0)
     assert set(split_groups(["a", "b"], (0.5, 0, 0.5), 0).values()) == {"train", "test"}

@@ -1,8 +1,8 @@
-"""Nuclear stain → instances of the nuclei."""
+"""Nuclei without training: threshold and watershed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Protocol, runtime_checkable
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Gt, Interval
@@ -12,6 +12,8 @@ from skimage.filters import threshold_otsu
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
+from lexy.acquire.labellers import class_path
+
 Image = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
@@ -20,29 +22,11 @@ BACKGROUND = 0.05  # quantile of the image that is taken for its background
 SEPARATION = 3.5  # Otsu's halves of pure noise lie 2.7 standard deviations of the lower one apart
 
 
-@runtime_checkable
-class Labeller(Protocol):
-    """Whatever finds nuclei in images of a nuclear stain."""
-
-    def label(self, images: Sequence[NDArray[np.integer]]) -> list[NDArray[np.int32]]:
-        """Label the nuclei of each image.
-
-        Parameters
-        ----------
-        images : sequence of ndarray of uint8 or uint16, each (H, W)
-            May differ in shape.
-
-        Returns
-        -------
-        list of ndarray of int32, each (H, W)
-            Instances numbered from 1, 0 = background; no nuclei: all 0.
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class Classical:
-    """Log-Otsu threshold, corrected for each nucleus, with a watershed that splits touching ones. No training, no GPU.
+    """Log-Otsu threshold and a watershed that splits touching nuclei, both adapted to each nucleus' own brightness.
+
+    No training, no GPU. Lengths scale with the nuclei's diameter.
 
     Parameters
     ----------
@@ -51,6 +35,8 @@ class Classical:
     brightness : float
         A nucleus ends where it falls below this share of its own upper quartile (0 to 1): tight for bright nuclei
         with a halo, loose for dim ones.
+    core : float
+        Touching nuclei are told apart where they are brighter than this share of their upper quartile (0 to 1).
     split : float
         Depth of the neck that splits a nucleus in two, as a share of the typical radius (0.01 to 1); larger: fewer
         splits.
@@ -59,13 +45,18 @@ class Classical:
     """
 
     diameter: Annotated[float, Gt(0)] | None = None
-    brightness: Annotated[float, Interval(ge=0, le=1)] = 0.5
+    brightness: Annotated[float, Interval(ge=0, le=1)] = 0.4
+    core: Annotated[float, Interval(ge=0, le=1)] = 0.55
     split: Annotated[float, Interval(ge=0.01, le=1)] = 0.05
     min_share: Annotated[float, Interval(ge=0, le=1)] = 0.15
 
-    def label(self, images: Sequence[NDArray[np.integer]]) -> list[NDArray[np.int32]]:
+    def label(self, images: Sequence[NDArray[np.integer]], names: Sequence[str]) -> list[Labels | str]:
         """Label the nuclei of each image; see `Labeller.label`."""
         return [self._label(image) for image in images]
+
+    def settings(self) -> dict[str, Any]:
+        """See `Labeller.settings`."""
+        return {"class": class_path(self), **asdict(self)}
 
     def _label(self, image: NDArray[np.integer]) -> Labels:
         factor = -(-max(image.shape) // WORKING_SIDE)
@@ -75,32 +66,48 @@ class Classical:
             return np.zeros(image.shape, np.int32)
         diameter = self.diameter / factor if self.diameter else _estimate_diameter(small > threshold)
         smooth = ndimage.gaussian_filter(small, max(diameter / 24, 0.7))
-        labels = self._split(smooth > threshold, diameter)
-        labels = self._split(smooth > self._own_threshold(smooth, labels), diameter)
-        areas = np.bincount(labels.ravel())
+        objects = self._split(smooth > threshold, diameter)
+        cores = self._split(smooth > _own_threshold(smooth, objects, self.core), diameter)
+        nuclei = _grown(cores, smooth > _own_threshold(smooth, objects, self.brightness))
+        nuclei[smooth <= _own_threshold(smooth, nuclei, self.brightness)] = 0
+        areas = np.bincount(nuclei.ravel())
         keep = areas >= self.min_share * np.pi * (diameter / 2) ** 2
         keep[0] = False
-        labels = _rounded((np.cumsum(keep) * keep)[labels].astype(np.int32), diameter)
-        return np.kron(labels, np.ones((factor, factor), np.int32))[: image.shape[0], : image.shape[1]]
-
-    def _own_threshold(self, image: Image, labels: Labels) -> Image:
-        """For every object's pixels its own threshold, infinite outside."""
-        background = np.quantile(image, BACKGROUND)
-        thresholds = np.full(labels.max() + 1, np.inf, np.float32)
-        for number, box in enumerate(ndimage.find_objects(labels), start=1):
-            level = np.quantile(image[box][labels[box] == number], 0.75)
-            thresholds[number] = background + self.brightness * (level - background)
-        return thresholds[labels]
+        labels = _rounded((np.cumsum(keep) * keep)[nuclei].astype(np.int32), diameter)
+        return labels.repeat(factor, 0).repeat(factor, 1)[: image.shape[0], : image.shape[1]]
 
     def _split(self, mask: NDArray[np.bool_], diameter: float) -> Labels:
         """Solid objects, cut at their necks."""
         opened = ndimage.binary_opening(mask, iterations=max(1, round(diameter / 20)))
         solid = ndimage.binary_fill_holes(opened)
         depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(solid).astype(np.float32), diameter / 16)
-        seeds, _ = ndimage.label(h_maxima(depth, self.split * diameter / 2), np.ones((3, 3)))
-        return (
-            np.unique(watershed(-depth, seeds, mask=solid), return_inverse=True)[1].reshape(mask.shape).astype(np.int32)
-        )
+        seeds = _seeds(depth, solid, self.split * diameter / 2)
+        return watershed(-depth, seeds, mask=solid).astype(np.int32)
+
+
+def _own_threshold(image: Image, objects: Labels, share: float) -> Image:
+    """For every object's pixels this share of its upper quartile over the background; infinite outside."""
+    background = np.quantile(image, BACKGROUND)
+    thresholds = np.full(objects.max() + 1, np.inf, np.float32)
+    for number, box in enumerate(ndimage.find_objects(objects), start=1):
+        level = np.quantile(image[box][objects[box] == number], 0.75)
+        thresholds[number] = background + share * (level - background)
+    return thresholds[objects]
+
+
+def _grown(cores: Labels, mask: NDArray[np.bool_]) -> Labels:
+    """Every core with what is nearer to it than to others, within the mask."""
+    return watershed(ndimage.distance_transform_edt(cores == 0), cores, mask=mask | (cores > 0)).astype(np.int32)
+
+
+def _seeds(depth: Image, solid: NDArray[np.bool_], neck: float) -> Labels:
+    """A seed for each maximum that is parted from a higher one of the same object by at least `neck`."""
+    objects, _ = ndimage.label(solid)
+    peaks = np.zeros(solid.shape, bool)
+    for number, box in enumerate(ndimage.find_objects(objects), start=1):
+        own = objects[box] == number
+        peaks[box] |= own & (h_maxima(np.where(own, depth[box], 0), neck) > 0)  # sorts, so a box is better than all
+    return ndimage.label(peaks, np.ones((3, 3)))[0]
 
 
 def _threshold(image: Image) -> float | None:

@@ -1,0 +1,110 @@
+"""Stage: fields and their label images → crops, one part of the store for each shard."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lexy.acquire.crop_pool import crops_of
+from lexy.acquire.crop_task import CropTask, crop_files
+from lexy.acquire.label import LabelFields
+from lexy.acquire.manifest import FieldEntry
+from lexy.acquire.shards import Shard, finished
+from lexy.data.crops import CropRules
+from lexy.errors import UserError
+from lexy.files import fingerprint
+
+
+class CropFields:
+    """Cuts labelled fields into crops.
+
+    Parameters
+    ----------
+    rules : CropRules
+        How fields are cut.
+    label : LabelFields
+        Knows the label images.
+    work, fields : Path
+        Folder of an acquisition's files and folder of its images.
+    workers : int
+        Processes; with 1 everything happens in this one.
+    """
+
+    def __init__(self, rules: CropRules, label: LabelFields, work: Path, fields: Path, workers: int) -> None:
+        self.rules, self.label, self.work, self.fields, self.workers = rules, label, work, fields, workers
+
+    def part(self, shard: Shard) -> Path:
+        """Where the shard's part of the store is."""
+        return self.work / "crops" / fingerprint([self.label.settings, asdict(self.rules)])[:12] / shard.name
+
+    def inputs(self, entries: Sequence[FieldEntry]) -> str:
+        """Fingerprint of what the crops of these fields are made from."""
+        images = [[entry.field, entry.cell_line, entry.images["green"].sha256] for entry in entries]
+        return fingerprint([self.label.inputs(entries), asdict(self.rules), images])
+
+    def done(self, shard: Shard, entries: Sequence[FieldEntry]) -> dict[str, Any] | None:
+        """What `run` returned for this shard of these fields, if it did."""
+        return finished(self.part(shard) / "part.json", self.inputs(shard.of(entries)))
+
+    def run(self, shard: Shard, entries: Sequence[FieldEntry], advance: Callable[[int], object]) -> dict[str, Any]:
+        """Crop one shard.
+
+        Parameters
+        ----------
+        shard : Shard
+            Which.
+        entries : sequence of FieldEntry
+            The whole manifest, with checksums.
+        advance : callable
+            Told how many fields have been done since it was told last.
+
+        Returns
+        -------
+        dict
+            `fields` (with crops), `crops`, `dropped` (reason → number), `problems` ([field, reason] of each field that
+            failed, in labelling or here), `notes` ([field, reason] of what was dropped), `inputs`.
+
+        Raises
+        ------
+        UserError
+            If the shard is not labelled, or another process crops it.
+        """
+        from lexy.data.store_writer import StoreWriter  # pandas and zarr, which the index of an atlas can do without
+
+        if (info := self.done(shard, entries)) is not None:
+            return info
+        labelled = self.label.done(shard, entries)
+        if labelled is None:
+            raise UserError(
+                f"{self.label.folder}: {shard.name} is not labelled with these settings. Run it first: "
+                f"stage=label shard={shard.index} shards={shard.count}."
+            )
+        failed = {field for field, _ in labelled["problems"]}
+        own = shard.of(entries)
+        usable = [entry for entry in own if entry.field not in failed]
+        tasks = [CropTask(self.fields / entry.images["green"].file, self.label.file(entry)) for entry in usable]
+        problems: list[list[str]] = list(labelled["problems"])
+        notes: list[list[str]] = []
+        dropped: Counter[str] = Counter()
+        with StoreWriter(self.part(shard)) as writer:
+            results = crops_of(tasks, partial(crop_files, self.rules), self.workers)
+            for entry, result in zip(usable, results, strict=True):
+                advance(1)
+                if isinstance(result, str):
+                    problems.append([entry.field, result])
+                    continue
+                dropped += result.dropped
+                if result.dropped["no nuclei"]:
+                    problems.append([entry.field, "no nuclei found"])
+                    continue
+                notes += [[entry.field, f"{count} × {reason}"] for reason, count in result.dropped.items()]
+                writer.add(result, entry.field, entry.antibody, entry.cell_line)
+            return writer.finish_part(
+                crops=len(writer),
+                dropped=dict(dropped),
+                problems=problems,
+                notes=notes,
+                inputs=self.inputs(own),
+            )

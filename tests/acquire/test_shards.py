@@ -1,0 +1,44 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lexy.acquire.shards import Shard, finished, only_one
+from lexy.errors import UserError
+
+
+@given(st.lists(st.integers(), max_size=40), st.integers(1, 20))
+def test_the_shards_in_a_row_are_the_list(items: list[int], count: int) -> None:
+    pieces = [Shard(index, count).of(items) for index in range(count)]
+    assert [item for piece in pieces for item in piece] == items
+    assert max(map(len, pieces)) - min(map(len, pieces)) <= 1
+
+
+def test_names() -> None:
+    assert Shard(3, 16).name == "shard-003-of-016"
+
+
+@pytest.mark.parametrize(("index", "count"), [(-1, 4), (4, 4), (0, 0)])
+def test_no_such_shard(index: int, count: int) -> None:
+    with pytest.raises(UserError, match=f"shard={index}"):
+        Shard(index, count)
+
+
+def test_finished_only_with_the_same_inputs(tmp_path: Path) -> None:
+    marker = tmp_path / "marker.json"
+    assert finished(marker, "a") is None
+    marker.write_text(json.dumps({"inputs": "a", "n": 1}))
+    assert finished(marker, "a") == {"inputs": "a", "n": 1}
+    assert finished(marker, "b") is None
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    with only_one(tmp_path, "index"):
+        with pytest.raises(UserError, match="another process is at index"), only_one(tmp_path, "index"):
+            pass
+        with only_one(tmp_path, "download"):
+            pass
+    with only_one(tmp_path, "index"):
+        pass
