@@ -40,7 +40,8 @@ MISTAKES = [
     ("evaluate", ["checkpoint=gone.ckpt", "split=all"], ["split='all'", "'train', 'val' or 'test'"]),
     ("prepare", ["crops.min_area=big"], ["min_area='big'"]),
     ("prepare", ["labeller=cellpos"], ["labeller/cellpos", "classical"]),
-    ("prepare", ["paths.fields=nowhere"], ["nowhere"]),
+    ("prepare", ["index=folder", "paths.fields=nowhere"], ["nowhere"]),
+    ("prepare", ["labeller=cellpose", "labeller.model=gone/net"], ["gone/net"]),
 ]
 
 
