@@ -3,7 +3,7 @@
 import fcntl
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -73,10 +73,20 @@ def only_one(folder: Path, name: str) -> Iterator[None]:
     UserError
         Another process is at it.
     """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{name}.lock").open("w") as file:
+    lock = folder / f".{name}.lock"
+    with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UserError(f"{folder}: another process is at {name} there. Wait for it to end.") from error
-        yield
+        try:
+            yield
+        except UserError:
+            if made:  # a mistake leaves no folders behind
+                lock.unlink()
+            for path in made:
+                with suppress(OSError):  # something was written there
+                    path.rmdir()
+            raise

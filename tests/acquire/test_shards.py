@@ -42,3 +42,13 @@ def test_one_at_a_time(tmp_path: Path) -> None:
             pass
     with only_one(tmp_path, "index"):
         pass
+
+
+def test_a_mistake_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError), only_one(tmp_path / "a" / "b", "index"):
+        raise UserError("no such source")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "a").mkdir()
+    with pytest.raises(UserError), only_one(tmp_path / "a", "index"):
+        raise UserError("no such source")
+    assert (tmp_path / "a" / ".index.lock").exists()  # another process may be about to take it
