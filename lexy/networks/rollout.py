@@ -5,6 +5,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from lexy.networks.propagation import Propagation, own_mask
+
 
 class Recurrence(Protocol):
     """What every network of the project is: a small state machine over frames."""
@@ -31,9 +33,39 @@ def rollout(network: Recurrence, frames: Tensor, mask: Tensor | None = None) -> 
     Tensor, float32 (B, T, 1, H, W)
         Logits.
     """
-    state = network.start(frames[:, 0], mask)
+    return free_running(network, network.start(frames[:, 0], mask), frames)
+
+
+def free_running(network: Recurrence, state: Any, frames: Tensor) -> Tensor:
+    """Logits, float32 (B, T, 1, H, W), of frames (B, T, 1, H, W) from a state of the network; no mask is given."""
     logits = []
     for frame in frames.unbind(dim=1):
+        output, state = network.step(state, frame)
+        logits.append(output.float())
+    return torch.stack(logits, dim=1)
+
+
+def one_step(network: Propagation, state: Any, frames: Tensor, masks: Tensor, labelled: Tensor) -> Tensor:
+    """Logits from a state when each frame is given the true mask of the one before it.
+
+    Parameters
+    ----------
+    network : Propagation
+    state
+        That the first frame starts from.
+    frames, masks : Tensor, float (B, T, 1, H, W)
+    labelled : Tensor, bool (B, T)
+        After a frame without a mask the network's own is taken.
+
+    Returns
+    -------
+    Tensor, float32 (B, T, 1, H, W)
+    """
+    logits: list[Tensor] = []
+    for time, frame in enumerate(frames.unbind(dim=1)):
+        if logits:
+            known = labelled[:, time - 1, None, None, None]
+            state = network.with_mask(state, torch.where(known, masks[:, time - 1], own_mask(network, logits[-1])))
         output, state = network.step(state, frame)
         logits.append(output.float())
     return torch.stack(logits, dim=1)

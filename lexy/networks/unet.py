@@ -39,3 +39,7 @@ class UNet(nn.Module):
     def step(self, state: tuple[()], frame: Tensor) -> tuple[Tensor, tuple[()]]:
         """Logits of this frame, and the same empty state."""
         return self(frame), state
+
+    def with_mask(self, state: tuple[()], mask: Tensor) -> tuple[()]:
+        """The same empty state: so a U-Net can be trained in every way that the networks with a memory are."""
+        return state

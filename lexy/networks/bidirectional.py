@@ -1,0 +1,84 @@
+"""Propagation from both bright ends of a clip: offline, for it looks ahead."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lexy.networks.propagation import mask_contrast
+from lexy.networks.rollout import Recurrence, free_running, rollout
+
+
+def propagate_both_ways(
+    network: Recurrence, frames: Tensor, state: Any, last_mask: Tensor, last: Tensor | None = None
+) -> Tensor:
+    """Run a network forward from its start and backward from a late one, and average the logits.
+
+    LEXY leaves the nucleus and comes back: both ends of a video are bright, and what is dark in between is then nowhere
+    farther than half the video from a mask that can be relied on.
+
+    Parameters
+    ----------
+    network : Recurrence
+    frames : Tensor, float (B, T, 1, H, W)
+    state
+        Of the network before frame 0: `network.start(frames[:, 0], mask)`.
+    last_mask : Tensor, float (B, 1, H, W)
+        Mask of frame `last`.
+    last : Tensor, int64 (B), optional
+        The frame of each clip that `last_mask` belongs to; the last one if left out. `bright_end` finds both.
+
+    Returns
+    -------
+    Tensor, float32 (B, T, 1, H, W)
+        Logits, weighed by the distance to each end: forward alone in frame 0, backward alone in frame `last`. After
+        `last` they are those of a run forward from it.
+    """
+    time = frames.shape[1]
+    steps = torch.arange(time, device=frames.device)
+    last = torch.full_like(steps[:1].expand(len(frames)), time - 1) if last is None else last
+    forward = free_running(network, state, frames)
+    # Position k of a reversed clip is frame last - k; and back again. What lies beyond an end repeats that end.
+    order = (last[:, None] - steps).clamp(min=0)
+    backward = _ordered(rollout(network, _ordered(frames, order), last_mask), order)
+    if bool((last < time - 1).any()):
+        order = (last[:, None] + steps).clamp(max=time - 1)
+        onward = rollout(network, _ordered(frames, order), last_mask)
+        after = _ordered(onward, (steps - last[:, None]).clamp(min=0))
+        backward = torch.where(_wide(steps > last[:, None]), after, backward)
+    weight = (steps / last[:, None].clamp(min=1)).clamp(max=1)
+    return torch.lerp(forward, backward, _wide(weight))
+
+
+def bright_end(network: Recurrence, frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Where in the second half of each clip a frame network is most confident, and its mask there.
+
+    Parameters
+    ----------
+    network : Recurrence
+        Needs no mask, for example a U-Net.
+    frames : Tensor, float (B, T, 1, H, W)
+
+    Returns
+    -------
+    last : Tensor, int64 (B)
+        Frame with the greatest product of contrast (`mask_contrast`) and mean of 2 |p − 0.5| over the mask.
+    mask : Tensor, float (B, 1, H, W)
+        Its probabilities.
+    """
+    half = frames.shape[1] // 2
+    late = frames[:, half:]
+    probability = rollout(network, late).sigmoid()
+    decided = (probability * (2 * probability - 1).abs()).sum((2, 3, 4)) / probability.sum((2, 3, 4)).clamp(min=1e-6)
+    contrast = mask_contrast(late.flatten(0, 1), probability.flatten(0, 1)).view(decided.shape)
+    best = (decided * contrast).argmax(dim=1)
+    return best + half, probability[torch.arange(len(best), device=best.device), best]
+
+
+def _ordered(clips: Tensor, order: Tensor) -> Tensor:
+    """Frames (B, T, …) of each clip in its own order (B, T)."""
+    return clips[torch.arange(len(clips), device=clips.device)[:, None], order]
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values[:, :, None, None, None]

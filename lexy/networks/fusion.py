@@ -1,0 +1,117 @@
+"""A frame network and a propagating network, weighed in each frame by how far each can be trusted."""
+
+from typing import Annotated, Any, NamedTuple, cast
+
+import torch
+from annotated_types import Gt, Interval
+from torch import Tensor, nn
+
+from lexy.networks.propagation import Propagation, mask_contrast
+from lexy.networks.rollout import Recurrence
+
+
+class FusionState(NamedTuple):
+    """States of both networks; area and centroid (B, 3) of the last trusted mask."""
+
+    frame: Any
+    propagating: Any
+    trusted: Tensor
+
+
+class Fusion(nn.Module):
+    """p = w · p_frame + (1 − w) · p_propagated, and p is what is propagated.
+
+    Segmenting alone and fusing that with what is propagated is DEVA's plan (Cheng et al. 2023, arXiv:2309.03903). The
+    weight is measured for each clip and frame without truth: w = c_frame / (c_frame + c_propagated). The confidence of
+    either mask is
+
+    - how decided it is: the mean of 2 |p − 0.5|, weighed with p so that an empty background counts for nothing, times
+    - how steady: exp(−|ln A / A₀| / area_jump − d / (shift_jump · √A₀)) for an area A and a centroid at the distance d
+      from those of the last mask that was trusted, for a nucleus neither jumps nor blinks (a gate like that of SAMURAI,
+      Yang et al. 2024, arXiv:2411.11922).
+
+    The frame network's is also multiplied by k / (k + half_contrast), k the contrast of its mask with the ring about it
+    (`mask_contrast`): without contrast there is nothing that it could go by.
+
+    Parameters
+    ----------
+    frame_network : Module
+        Trained; needs no mask, for example a U-Net.
+    propagating_network : Module
+        Trained; with `start`, `step` and `with_mask` (`lexy.networks.propagation.Propagation`).
+    area_jump : float
+        Change of ln(area) at which the confidence has fallen to 1 / e.
+    shift_jump : float
+        The same for a move of the centroid, in square roots of the area.
+    half_contrast : float
+        Contrast at which the frame network counts half.
+    trust : float
+        Area and centroid are those of the last fused mask with a confidence of at least this.
+    """
+
+    needs_mask = True
+
+    def __init__(
+        self,
+        frame_network: nn.Module,
+        propagating_network: nn.Module,
+        area_jump: Annotated[float, Gt(0)] = 0.3,
+        shift_jump: Annotated[float, Gt(0)] = 0.3,
+        half_contrast: Annotated[float, Gt(0)] = 0.1,
+        trust: Annotated[float, Interval(ge=0, le=1)] = 0.5,
+    ) -> None:
+        super().__init__()
+        self.frame_network, self.propagating_network = frame_network, propagating_network
+        self.area_jump, self.shift_jump = area_jump, shift_jump
+        self.half_contrast, self.trust = half_contrast, trust
+
+    def start(self, frame: Tensor, mask: Tensor | None = None) -> FusionState:
+        """Start both; ValueError without a mask, where the propagating network wants one."""
+        alone, propagating = self._networks()
+        states = alone.start(frame), propagating.start(frame, mask)
+        if mask is None:
+            raise ValueError("fusion starts from a mask of the first frame: give one")
+        return FusionState(*states, _shape(mask.float()))
+
+    def step(self, state: FusionState, frame: Tensor) -> tuple[Tensor, FusionState]:
+        """Logits of the fused probabilities, and the states after it; the propagating network goes on from these."""
+        alone, propagating = self._networks()
+        frame_logits, frame_state = alone.step(state.frame, frame)
+        propagated_logits, propagating_state = propagating.step(state.propagating, frame)
+        own, propagated = frame_logits.float().sigmoid(), propagated_logits.float().sigmoid()
+        contrast = mask_contrast(frame, own)
+        own_confidence = self._confidence(own, state.trusted) * contrast / (contrast + self.half_contrast)
+        confidence = self._confidence(propagated, state.trusted)
+        weight = own_confidence / (own_confidence + confidence).clamp(min=1e-6)
+        fused = torch.lerp(propagated, own, weight[:, None, None, None])
+        trusted = self._confidence(fused, state.trusted) >= self.trust
+        shape = torch.where(trusted[:, None], _shape(fused), state.trusted)
+        return torch.logit(fused, eps=1e-6), FusionState(
+            frame_state, propagating.with_mask(propagating_state, fused), shape
+        )
+
+    def with_mask(self, state: FusionState, mask: Tensor) -> FusionState:
+        """See `Propagation.with_mask`."""
+        _, propagating = self._networks()
+        return state._replace(propagating=propagating.with_mask(state.propagating, mask), trusted=_shape(mask.float()))
+
+    def _networks(self) -> tuple[Recurrence, Propagation]:
+        return cast(Recurrence, self.frame_network), cast(Propagation, self.propagating_network)
+
+    def _confidence(self, probability: Tensor, trusted: Tensor) -> Tensor:
+        """In [0, 1] for each clip; 0 for an empty mask."""
+        mass = probability.sum((1, 2, 3)).clamp(min=1e-6)
+        decided = (probability * (2 * probability - 1).abs()).sum((1, 2, 3)) / mass
+        shape = _shape(probability)
+        area, before = shape[:, 0].clamp(min=1e-6), trusted[:, 0].clamp(min=1e-6)
+        moved = torch.linalg.vector_norm(shape[:, 1:] - trusted[:, 1:], dim=1) / before.sqrt()
+        return decided * torch.exp(-(area / before).log().abs() / self.area_jump - moved / self.shift_jump)
+
+
+def _shape(probability: Tensor) -> Tensor:
+    """Area, and row and column of the centroid, of soft masks (B, 1, H, W): (B, 3)."""
+    rows, columns = (torch.arange(n, device=probability.device, dtype=torch.float32) for n in probability.shape[-2:])
+    area = probability.sum((1, 2, 3))
+    row = (probability.sum((1, 3)) * rows).sum(1) / area.clamp(min=1e-6)
+    column = (probability.sum((1, 2)) * columns).sum(1) / area.clamp(min=1e-6)
+    return torch.stack([area, row, column], dim=1)

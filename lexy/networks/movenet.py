@@ -1,0 +1,106 @@
+"""Move-Net: moves the first mask to where the nucleus is now, and refines it there."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lexy.networks.backbone import Backbone, pad_to_multiple
+from lexy.networks.propagation import first_mask
+
+REACH = 0.3  # longest move along each axis, half image sizes
+CERTAIN = 0.98  # the probability that the anchor is not believed beyond, so that evidence against it is heard
+SOFT = 3  # pixels of the box, applied twice, that softens the anchor's outline: only a slope has a gradient
+
+
+class Anchor(NamedTuple):
+    """The first frame, its mask, and the logits of that mask, softened; (B, 1, H, W) each."""
+
+    frame: Tensor
+    mask: Tensor
+    logits: Tensor
+
+
+class MoveNet(nn.Module):
+    """A smooth flow field moves the first mask to the current frame, and what the decoder sees there is added.
+
+    logits = keep · moved anchor logits + gain · decoder(frame, anchor frame, anchor mask)
+
+    Each frame is registered to the *first* one, whatever became of those in between: there is nothing that could drift,
+    and a one-step figure is the free-running one. A mask that is moved keeps its shape where nothing can be seen. The
+    encoder's deepest map gives the control points of the flow, as in registration by a spatial transformer (Jaderberg
+    et al. 2015, arXiv:1506.02025; VoxelMorph, Balakrishnan et al. 2019, arXiv:1809.05231). The flow starts at zero and
+    the correction small, so that an untrained network is about the copied mask. To be trained on clips, unrolled, with
+    windows that reach far from their first frame (`skip`).
+
+    Parameters
+    ----------
+    backbone : callable
+        A `Backbone` class, or a `functools.partial` of one; called with `in_channels=3`.
+    """
+
+    needs_mask = True
+
+    def __init__(self, backbone: Callable[..., Backbone]) -> None:
+        super().__init__()
+        self.backbone = backbone(in_channels=3)
+        self.flow = nn.LazyConv2d(2, 1)
+        self.keep = nn.Parameter(torch.tensor(1.0))
+        self.gain = nn.Parameter(torch.tensor(0.3))
+        with torch.no_grad():  # tells the lazy layer how many channels the deepest map has
+            training, size = self.backbone.training, self.backbone.stride
+            self.flow(self.backbone.eval().encode(torch.zeros(1, 3, size, size))[-1])
+            self.backbone.train(training)
+        nn.init.zeros_(self.flow.weight)
+        nn.init.zeros_(self.flow.bias)
+
+    def forward(self, frame: Tensor, anchor: Anchor) -> Tensor:
+        """Logits (B, 1, H, W) of frames (B, 1, H, W)."""
+        height, width = frame.shape[-2:]
+        x = torch.cat([frame, anchor.frame, anchor.mask], dim=1)
+        features = self.backbone.encode(pad_to_multiple(x, self.backbone.stride))
+        flow = REACH * self.flow(features[-1]).float().tanh()
+        correction = self.backbone.decode(features)[..., :height, :width].float()
+        return self.keep * moved(anchor.logits, flow) + self.gain * correction
+
+    def start(self, frame: Tensor, mask: Tensor | None = None) -> Anchor:
+        """The anchor is the first frame with its mask; ValueError without a mask."""
+        mask = first_mask(frame, mask, "Move-Net")
+        return Anchor(frame, mask, torch.logit(_softened(mask.float()), eps=1 - CERTAIN))
+
+    def step(self, state: Anchor, frame: Tensor) -> tuple[Tensor, Anchor]:
+        """Logits of this frame, and the same state."""
+        return self(frame, state), state
+
+    def with_mask(self, state: Anchor, mask: Tensor) -> Anchor:
+        """The same state: only the first mask counts."""
+        return state
+
+
+def moved(images: Tensor, flow: Tensor) -> Tensor:
+    """Sample images where a flow points to.
+
+    Parameters
+    ----------
+    images : Tensor, float32 (B, C, H, W)
+    flow : Tensor, float32 (B, 2, h, w)
+        Control points of a bicubic field: how far to the right and down of a pixel its value lies, half image sizes.
+
+    Returns
+    -------
+    Tensor, float32 (B, C, H, W)
+        Bilinear; the border is repeated.
+    """
+    height, width = images.shape[-2:]
+    field = functional.interpolate(flow, (height, width), mode="bicubic", align_corners=False).movedim(1, -1)
+    columns, rows = ((2 * torch.arange(n, device=images.device) + 1) / n - 1 for n in (width, height))
+    here = torch.stack([columns.expand(height, -1), rows[:, None].expand(-1, width)], dim=-1)
+    return functional.grid_sample(images, here + field, padding_mode="border", align_corners=False)
+
+
+def _softened(mask: Tensor) -> Tensor:
+    for _ in range(2):
+        mask = functional.avg_pool2d(mask, SOFT, 1, SOFT // 2, count_include_pad=False)
+    return mask

@@ -1,0 +1,64 @@
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from lexy.networks.propagation import detached, feed_back, first_mask, mask_contrast
+
+
+def test_soft_feedback_has_a_gradient_and_hard_feedback_cuts_at_one_half():
+    logits = torch.tensor([-1.0, 0.0, 2.0], requires_grad=True)
+    assert feed_back(logits, "hard").tolist() == [0.0, 1.0, 1.0]
+    soft = feed_back(logits, "soft")
+    soft.sum().backward()
+    torch.testing.assert_close(soft.detach(), torch.tensor([0.26894, 0.5, 0.88080]), rtol=0, atol=1e-5)
+    assert (logits.grad > 0).all()
+
+
+def test_feedback_keeps_single_precision_under_autocast():
+    assert feed_back(torch.zeros(1, dtype=torch.bfloat16), "soft").dtype == torch.float32
+
+
+def test_a_missing_mask_is_named():
+    with pytest.raises(ValueError, match="Track-Net starts from a mask"):
+        first_mask(torch.zeros(1, 1, 4, 4), None, "Track-Net")
+
+
+class Memory(NamedTuple):
+    mask: torch.Tensor
+    features: tuple[torch.Tensor, ...]
+
+
+def test_detached_keeps_the_shape_of_a_state():
+    leaf = torch.ones(2, requires_grad=True)
+    state = detached(Memory(leaf * 2, (leaf * 3, leaf * 4)))
+    assert isinstance(state, Memory)
+    assert state.features[1].tolist() == [4, 4]
+    assert not state.mask.requires_grad
+    assert detached(()) == ()
+
+
+class TestContrast:
+    def scene(self, nucleus: float, cytoplasm: float) -> tuple[torch.Tensor, torch.Tensor]:
+        frame, mask = torch.zeros(1, 1, 40, 40), torch.zeros(1, 1, 40, 40)
+        frame[..., 5:35, 5:35] = cytoplasm
+        frame[..., 15:25, 15:25] = nucleus
+        mask[..., 15:25, 15:25] = 1
+        return frame, mask
+
+    @pytest.mark.parametrize(("nucleus", "cytoplasm", "expected"), [(3.0, 1.0, 0.5), (1.0, 3.0, 0.5), (2.0, 2.0, 0.0)])
+    def test_is_the_difference_over_the_sum(self, nucleus, cytoplasm, expected):
+        assert mask_contrast(*self.scene(nucleus, cytoplasm)).item() == pytest.approx(expected, abs=1e-6)
+
+    def test_does_not_see_a_constant_background(self):
+        frame, mask = self.scene(3.0, 1.0)
+        assert mask_contrast(frame + 7, mask).item() == pytest.approx(0.5, abs=1e-5)
+
+    def test_nothing_and_everything_have_none(self):
+        frame, mask = self.scene(3.0, 1.0)
+        assert mask_contrast(frame, mask * 0).item() == 0
+        assert mask_contrast(frame, mask * 0 + 1).item() == 0
+
+    def test_a_wrong_mask_stands_out_less(self):
+        frame, mask = self.scene(3.0, 1.0)
+        assert mask_contrast(frame, mask.roll(6, dims=3)).item() < 0.35
