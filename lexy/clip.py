@@ -20,6 +20,8 @@ class Clip(TypedDict):
         Index of the frame in its video.
     pixel_size : Tensor, float32 (B), optional
         µm per pixel; NaN where unknown.
+    contrast : Tensor, float32 (B, T), optional
+        Where it is known: (nucleus − cytoplasm) / (nucleus + cytoplasm), see `lexy.evaluation.kinetics.contrast`.
     """
 
     frames: Tensor
@@ -29,3 +31,4 @@ class Clip(TypedDict):
     group: list[str]
     frame: Tensor
     pixel_size: NotRequired[Tensor]
+    contrast: NotRequired[Tensor]

@@ -115,10 +115,13 @@ class StillsData(LightningDataModule, ABC):
         What tables call the data.
     embedded : bool
         True for generated data, so that no result on it is taken for one on cells.
+    sequences : bool
+        Whether clips have several frames.
     """
 
     name: str
     embedded: bool = False
+    sequences: bool = False
 
     def __init__(self, batch_size: int, fold: int | None, seed: int, shuffle: bool) -> None:
         super().__init__()

@@ -1,0 +1,1 @@
+"""From batches of stills to clips: the published construction, and light-driven export as it really looks."""

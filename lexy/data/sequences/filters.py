@@ -1,0 +1,63 @@
+"""Gaussian blur and dilation of whole batches, on any device."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+TRUNCATE = 4.0  # standard deviations, as in SciPy
+
+
+def blur(images: Tensor, sigma: float | Tensor) -> Tensor:
+    """Gaussian blur; the border pixels are repeated outwards.
+
+    Two products with banded matrices: on small images faster than convolutions, and each image may have its own width.
+
+    Parameters
+    ----------
+    images : Tensor, float (N, ..., H, W)
+    sigma : float or Tensor (N,)
+        Standard deviation in pixels, not negative; 0 leaves an image as it is.
+
+    Returns
+    -------
+    Tensor
+        Shaped as `images`.
+    """
+    height, width = images.shape[-2:]
+    widths = torch.as_tensor(sigma, dtype=images.dtype, device=images.device).reshape(-1)
+    down = blur_matrix(height, widths)
+    across = down if height == width else blur_matrix(width, widths)
+    shape = (len(widths), *[1] * (images.dim() - 3)) if len(widths) > 1 else ()
+    return down.view(*shape, height, height) @ images @ across.view(*shape, width, width).mT
+
+
+def blur_matrix(length: int, sigma: Tensor) -> Tensor:
+    """Gaussian blur of a line as a matrix for each of N widths: (N, length, length), rows of sum 1."""
+    index = torch.arange(length, device=sigma.device, dtype=sigma.dtype)
+    largest = int(TRUNCATE * float(sigma.max()) + 0.5)
+    taps = torch.arange(-largest, largest + 1, device=sigma.device, dtype=sigma.dtype)
+    spread = sigma[:, None].clamp(min=1e-3)
+    weights = torch.exp(-0.5 * (taps / spread) ** 2) * (taps.abs() <= torch.floor(TRUNCATE * spread + 0.5))
+    weights = weights / weights.sum(1, keepdim=True)
+    source = (index[:, None] + taps).clamp(0, length - 1).long()
+    matrix = torch.zeros(len(sigma), length, length, device=sigma.device, dtype=sigma.dtype)
+    return matrix.scatter_add_(
+        2, source.expand(len(sigma), -1, -1), weights[:, None, :].expand(-1, length, -1).contiguous()
+    )
+
+
+def dilate_box(masks: Tensor, reach: int) -> Tensor:
+    """Dilation of masks (N, 1, H, W), float in {0, 1}, by a square of side 2 · reach + 1."""
+    for kernel, padding in (((2 * reach + 1, 1), (reach, 0)), ((1, 2 * reach + 1), (0, reach))):
+        masks = functional.max_pool2d(masks, kernel, stride=1, padding=padding)
+    return masks
+
+
+def dilate_cross(masks: Tensor) -> Tensor:
+    """Dilation of masks (..., H, W), bool, by a 3 × 3 cross."""
+    wide = masks.clone()
+    wide[..., 1:, :] |= masks[..., :-1, :]
+    wide[..., :-1, :] |= masks[..., 1:, :]
+    wide[..., :, 1:] |= masks[..., :, :-1]
+    wide[..., :, :-1] |= masks[..., :, 1:]
+    return wide

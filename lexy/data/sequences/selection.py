@@ -1,0 +1,64 @@
+"""Measures of stills by which a protocol chooses those that it can use."""
+
+import torch
+from torch import Tensor
+
+from lexy.data.sequences.filters import dilate_box
+
+BINS = 256
+RING = 4  # the published ring: the mask dilated by a 9 × 9 box, minus the mask
+
+
+def otsu_threshold(images: Tensor) -> Tensor:
+    """Otsu's threshold of each image, equal to `skimage.filters.threshold_otsu`.
+
+    Parameters
+    ----------
+    images : Tensor, float (N, ...)
+
+    Returns
+    -------
+    Tensor, float64 (N,)
+        A constant image's own value.
+    """
+    values = images.flatten(1).double()
+    low, high = values.amin(1, keepdim=True), values.amax(1, keepdim=True)
+    place = ((values - low) / (high - low).clamp(min=torch.finfo(torch.float64).tiny) * BINS).long().clamp(max=BINS - 1)
+    counts = torch.zeros(len(values), BINS, dtype=torch.float64, device=values.device)
+    counts.scatter_add_(1, place, torch.ones_like(values))
+    centres = low + (torch.arange(BINS, device=values.device) + 0.5) / BINS * (high - low)
+    below, above = counts.cumsum(1), counts.flip(1).cumsum(1).flip(1)
+    weighted = counts * centres
+    mean_below = weighted.cumsum(1) / below
+    mean_above = weighted.flip(1).cumsum(1).flip(1) / above
+    between = below[:, :-1] * above[:, 1:] * (mean_below[:, :-1] - mean_above[:, 1:]) ** 2
+    return torch.where(high[:, 0] > low[:, 0], centres.gather(1, between.argmax(1, keepdim=True))[:, 0], low[:, 0])
+
+
+def published_means(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of the nuclei and of the published ring: the dilated mask minus the mask, within Otsu foreground.
+
+    Parameters
+    ----------
+    images, masks : Tensor, float (N, 1, H, W)
+
+    Returns
+    -------
+    nucleus, ring : Tensor, float32 (N,)
+        NaN where there are no such pixels. Their difference is `lexy.data.crops.ring_contrast`.
+    """
+    foreground = images > otsu_threshold(images).view(-1, 1, 1, 1)
+    ring = (dilate_box(masks, RING) > 0) & (masks == 0) & foreground
+    return mean_within(images, masks), mean_within(images, ring)
+
+
+def mean_within(images: Tensor, masks: Tensor) -> Tensor:
+    """Mean of each image (N, ...) over its mask, float32 (N,); NaN for an empty mask."""
+    masks = masks.to(images.dtype)
+    return (images * masks).flatten(1).sum(1) / masks.flatten(1).sum(1)
+
+
+def touches_border(masks: Tensor) -> Tensor:
+    """Whether a mask (N, 1, H, W) has a pixel on the image's border: bool (N,)."""
+    inside = masks[..., 1:-1, 1:-1].flatten(1).sum(1)
+    return masks.flatten(1).sum(1) > inside
