@@ -16,8 +16,11 @@ from lexy import checkpoint as checkpoints
 from lexy.clip import Clip
 from lexy.evaluation.overlap import overlap
 from lexy.evaluation.summary import group_means
-from lexy.networks.rollout import rollout
+from lexy.randomness import generator
 from lexy.tasks.augmentation import Augmentation
+from lexy.tasks.prediction import Forward
+from lexy.tasks.starts import Start, counted
+from lexy.tasks.training import Training
 
 VALIDATION_METRICS = ("dice", "iou", "sensitivity", "specificity")
 
@@ -28,7 +31,7 @@ class SegmentationTask(pl.LightningModule):
     Parameters
     ----------
     network : Module
-        With `start` and `step`, see `lexy.networks.rollout.Recurrence`.
+        With `start`, `step` and `with_mask`, see `lexy.networks.propagation.Propagation`.
     loss : Module
         Takes logits and masks of the labelled frames, float (N, 1, H, W).
     optimizer : callable
@@ -36,8 +39,12 @@ class SegmentationTask(pl.LightningModule):
     scheduler : callable
         Takes the optimiser and the number of steps of the whole training.
     augmentation : Augmentation
+    training : Training
+        What the loss compares: single frames with a made-up past, or windows unrolled over time.
+    start : Start
+        Where validation takes a first mask from, if the network wants one.
     seed : int
-        Of the augmentation's draws, which are a function of (seed, epoch, batch).
+        Of the draws of augmentation and training, which are a function of (seed, epoch, batch).
     spec, data : dict
         What the checkpoint keeps to rebuild the network, and about its training data: `lexy.checkpoint.facts`.
     channels_last : bool
@@ -53,6 +60,8 @@ class SegmentationTask(pl.LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer, int], LRScheduler],
         augmentation: Augmentation,
+        training: Training,
+        start: Start,
         seed: int = 0,
         spec: dict[str, Any] | None = None,
         data: dict[str, Any] | None = None,
@@ -65,7 +74,7 @@ class SegmentationTask(pl.LightningModule):
             self.network.compile()  # in place: state-dict keys stay as they are
         self.loss = loss
         self.optimizer_factory, self.scheduler_factory = optimizer, scheduler
-        self.augmentation = augmentation
+        self.augmentation, self.way, self.start = augmentation, training, start
         self.seed = seed
         self.facts = checkpoints.facts(spec or {}, data or {})
         self._rows: list[pd.DataFrame] = []
@@ -73,9 +82,9 @@ class SegmentationTask(pl.LightningModule):
         self._clips = 0
         self._epoch_start = 0.0
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Logits (B, T, 1, H, W) of frames (B, T, 1, H, W)."""
-        return rollout(self.network, frames)  # type: ignore[arg-type]
+    def forward(self, clip: Clip) -> Tensor:
+        """Logits (B, T, 1, H, W) of clips, free-running."""
+        return Forward()(self.network, clip, self.start)
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and its schedule per step."""
@@ -88,15 +97,17 @@ class SegmentationTask(pl.LightningModule):
         self._clips, self._norms, self._epoch_start = 0, [], time.monotonic()
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
-        """Loss over the labelled frames of an augmented batch."""
+        """Loss over what the way of training makes of an augmented batch."""
+        key = (self.seed, self.current_epoch, batch_idx, self.global_rank)
         with torch.autocast(self.device.type, enabled=False):  # images keep their digits
-            clip = self.augmentation(clip, (self.seed, self.current_epoch, batch_idx, self.global_rank))
-        logits = self(clip["frames"])
-        loss = self.loss(logits[clip["labelled"]], clip["masks"][clip["labelled"]])
-        self._clips += len(logits)
-        self.log(
-            "train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(logits), sync_dist=True
-        )
+            clip = self.augmentation(clip, key)
+        progress = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
+        terms = self.way(self.network, clip, generator(*key, 1), progress)
+        total = sum(term.weight for term in terms)
+        loss = torch.stack([self.loss(term.logits, term.masks) * (term.weight / total) for term in terms]).sum()
+        count = len(clip["video"])
+        self._clips += count
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=count, sync_dist=True)
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -110,12 +121,13 @@ class SegmentationTask(pl.LightningModule):
         norm = float(torch.stack(self._norms).mean()) if self._norms else math.nan
         self.log("train/gradient_norm", norm)
         self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.log("train/seconds", seconds)
         self.log("train/clips_per_second", self._clips * self.trainer.world_size / seconds)
 
     def validation_step(self, clip: Clip, batch_idx: int) -> None:
         """Rows of the validation's per-frame table."""
-        logits = self(clip["frames"])
-        labelled = clip["labelled"]
+        logits = self(clip)
+        labelled = counted(clip, self.start)["labelled"]
         self.log(
             "val/loss",
             self.loss(logits[labelled], clip["masks"][labelled]),

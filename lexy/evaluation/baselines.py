@@ -1,0 +1,151 @@
+"""Baselines of every table of sequences: the copied first mask, the same moved by registration, and thresholds.
+
+Each has the `start` and `step` of a network, so that whatever unrolls, evaluates or streams a network takes it as well.
+What they give as logits is ±1.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.filters import threshold_li, threshold_otsu
+from torch import Tensor
+from torch.nn import functional
+
+
+class CopiedMask:
+    """The first mask in every frame."""
+
+    needs_mask = True
+
+    def start(self, frame: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The state is the mask; ValueError without one."""
+        return _given(mask)
+
+    def step(self, state: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """The mask as logits, and the same state."""
+        return _logits(state), state
+
+    def with_mask(self, state: Tensor, mask: Tensor) -> Tensor:
+        """Go on from another mask."""
+        return mask
+
+
+class Registered(NamedTuple):
+    """First mask and the window about it, (B, 1, H, W), and the spectrum of the first frame's edges there."""
+
+    mask: Tensor
+    window: Tensor
+    spectrum: Tensor
+
+
+class MovedMask:
+    """The first mask, moved as the frame about it has moved since: a translation by whole pixels.
+
+    Found as the peak of the cross-correlation of gradient magnitudes, which stay where contrast inverts, in a window
+    about the first mask.
+
+    Parameters
+    ----------
+    reach : float
+        Longest shift in each direction that is looked for, and width of the window's margin, as a share of height and
+        width.
+    """
+
+    needs_mask = True
+
+    def __init__(self, reach: float = 0.1) -> None:
+        self.reach = reach
+
+    def start(self, frame: Tensor, mask: Tensor | None = None) -> Registered:
+        """Remember the first frame and its mask; ValueError without one."""
+        mask = _given(mask)
+        sizes = [2 * int(n * self.reach) + 1 for n in frame.shape[-2:]]
+        pads = [size // 2 for size in sizes]
+        window = functional.max_pool2d(mask.float(), sizes, 1, pads)
+        window = functional.avg_pool2d(window, sizes, 1, pads)  # softens the window's own edge
+        return Registered(mask, window, _edge_spectrum(frame, window))
+
+    def step(self, state: Registered, frame: Tensor) -> tuple[Tensor, Registered]:
+        """The moved mask as logits, and the same state."""
+        height, width = frame.shape[-2:]
+        cross = _edge_spectrum(frame, state.window) * state.spectrum.conj()
+        correlation = torch.fft.irfft2(cross, s=(height, width))
+        down, across = (int(n * self.reach) for n in (height, width))
+        near = torch.roll(correlation, (down, across), dims=(1, 2))[:, : 2 * down + 1, : 2 * across + 1]
+        best = near.flatten(1).argmax(dim=1)
+        shift = torch.stack([best // near.shape[2] - down, best % near.shape[2] - across], dim=1)
+        return _logits(_translated(state.mask, shift)), state
+
+    def with_mask(self, state: Registered, mask: Tensor) -> Registered:
+        """Move another mask; the frame that it is moved from stays."""
+        return state._replace(mask=mask)
+
+
+class Threshold:
+    """What is brighter than a threshold that each frame is given by itself.
+
+    Parameters
+    ----------
+    rule : callable
+        From an image (H, W) to its threshold.
+    """
+
+    needs_mask = False
+
+    def __init__(self, rule: Callable[[NDArray[np.float32]], float]) -> None:
+        self.rule = rule
+
+    def start(self, frame: Tensor, mask: Tensor | None = None) -> tuple[()]:
+        """Nothing is remembered."""
+        return ()
+
+    def step(self, state: tuple[()], frame: Tensor) -> tuple[Tensor, tuple[()]]:
+        """Logits of this frame."""
+        images = frame[:, 0].float().cpu().numpy()
+        masks = np.stack([image > self.rule(image) for image in images])[:, None]
+        return _logits(torch.from_numpy(masks).to(frame.device)), state
+
+
+class Otsu(Threshold):
+    """Otsu's threshold."""
+
+    def __init__(self) -> None:
+        super().__init__(threshold_otsu)
+
+
+class Li(Threshold):
+    """Li's minimum cross-entropy threshold."""
+
+    def __init__(self) -> None:
+        super().__init__(threshold_li)
+
+
+def _given(mask: Tensor | None) -> Tensor:
+    if mask is None:
+        raise ValueError("a copied mask starts from a mask of the first frame: give one")
+    return mask
+
+
+def _logits(masks: Tensor) -> Tensor:
+    return 2 * (masks >= 0.5).float() - 1
+
+
+def _edge_spectrum(frame: Tensor, window: Tensor) -> Tensor:
+    """Spectrum (B, H, W / 2 + 1) of the gradient magnitude of frames (B, 1, H, W), of mean 0 in the window."""
+    edges, window = torch.hypot(*torch.gradient(frame[:, 0].float(), dim=(1, 2))), window[:, 0]
+    total = window.sum((1, 2), keepdim=True).clamp(min=1e-6)
+    return torch.fft.rfft2((edges - (edges * window).sum((1, 2), keepdim=True) / total) * window)
+
+
+def _translated(masks: Tensor, shift: Tensor) -> Tensor:
+    """Masks (B, 1, H, W), each moved by (rows, columns); 0 comes in from outside."""
+    height, width = masks.shape[-2:]
+    rows = torch.arange(height, device=masks.device) - shift[:, :1]
+    columns = torch.arange(width, device=masks.device) - shift[:, 1:]
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+    clip = torch.arange(len(masks), device=masks.device)[:, None, None]
+    moved = masks[:, 0][clip, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
+    return (moved * inside)[:, None]

@@ -1,0 +1,225 @@
+"""How a network is trained on clips: single frames with a made-up past, or unrolled over time.
+
+A way of training takes a network and an augmented batch of clips and gives what the loss compares. All of them take all
+networks: one that needs no mask is not given any.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, NamedTuple, Protocol
+
+import torch
+from annotated_types import Ge, Gt, Interval, MinLen
+from torch import Generator, Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from lexy.clip import Clip
+from lexy.errors import UserError
+from lexy.networks.propagation import detached, needs_mask, own_mask
+from lexy.tasks.mask_noise import MaskNoise
+
+Share = Annotated[float, Interval(ge=0, le=1)]
+
+
+class Term(NamedTuple):
+    """Logits and masks, float (N, 1, H, W), that the loss compares, and its weight."""
+
+    logits: Tensor
+    masks: Tensor
+    weight: float = 1.0
+
+
+class Training(Protocol):
+    """A way of training."""
+
+    def __call__(self, network: Any, clip: Clip, draw: Generator, progress: float) -> list[Term]:
+        """What the loss compares.
+
+        Parameters
+        ----------
+        network : Module
+            With `start`, `step` and `with_mask`.
+        clip : Clip
+        draw : Generator
+            On the CPU.
+        progress : float
+            Share of the training that is over, in [0, 1).
+        """
+
+
+class OneStep:
+    """Single frames, each with a previous mask and a reference made from its own truth by `noise`.
+
+    Parameters
+    ----------
+    noise : MaskNoise
+        `PublishedNoise` reproduces the study.
+    passes : int
+        At most so many times the network's own soft output is fed back before the pass that learns (self-feeding, from
+        RITM, Sofiiuk et al. 2021, arXiv:2102.06583): their number is uniform from 0, without gradient, in evaluation
+        mode.
+    frames : int or None
+        Labelled frames drawn from each clip; None takes all.
+    """
+
+    def __init__(
+        self, noise: MaskNoise, passes: Annotated[int, Ge(0)] = 0, frames: Annotated[int, Gt(0)] | None = None
+    ) -> None:
+        self.noise, self.passes, self.frames = noise, passes, frames
+
+    def __call__(self, network: Any, clip: Clip, draw: Generator, progress: float) -> list[Term]:
+        """See `Training`."""
+        chosen = self._chosen(clip["labelled"], draw)
+        frames, masks = clip["frames"][chosen], clip["masks"][chosen]
+        if not needs_mask(network):
+            return [Term(network.step(network.start(frames), frames)[0], masks)]
+        with torch.autocast(frames.device.type, enabled=False):
+            previous, *reference = self.noise.pair(frames, masks, draw)
+        state = network.with_mask(network.start(*reference), previous)
+        for _ in range(int(torch.randint(self.passes + 1, (), generator=draw))):
+            with torch.no_grad(), _evaluating(network):
+                logits, _ = network.step(state, frames)
+            state = network.with_mask(state, logits.float().sigmoid())
+        return [Term(network.step(state, frames)[0], masks)]
+
+    def _chosen(self, labelled: Tensor, draw: Generator) -> Tensor:
+        if self.frames is None:
+            return labelled
+        order = torch.rand(labelled.shape, generator=draw).to(labelled.device).masked_fill(~labelled, -1)
+        least = order.topk(min(self.frames, order.shape[1]), dim=1).values[:, -1:]
+        return labelled & (order >= least)
+
+
+class Unrolled:
+    """Short windows of clips, unrolled from the first frame's mask, with the loss on every frame.
+
+    Windows grow with the training, as in STCN and Cutie; soft feedback carries the gradient through time.
+
+    Parameters
+    ----------
+    noise : MaskNoise or None
+        What is done to the mask that a window starts from; None starts from the truth.
+    lengths : sequence of int
+        Frames of a window: the first number in the first part of the training, and so on.
+    skip : int
+        A window takes each frame, or each second, … up to each `skip`-th, as far as the clip is long enough.
+    reverse : float
+        Probability that time runs backwards.
+    true_masks : sequence of two float
+        Scheduled sampling: the probability that a frame is given the true mask of the frame before it instead of the
+        network's own, from the first to the last step of the training. [1, 1] is teacher forcing, [1, 0] the classic
+        schedule (Bengio et al. 2015, arXiv:1506.03099), [0, 1] the inverse one (Teutsch and Mäder), [0, 0]
+        free-running.
+    lead : int
+        At most so many frames are run before a window, without gradient, from where the clip starts: their number is
+        uniform from 0, as far as the clip is long enough. So the window starts from masks that have gone astray as far
+        as they do in a long video, and a reference lies as far back as there.
+    cycle : float
+        Weight of a further loss: having reached the last frame, go back, and compare the first frame's mask with the
+        truth (cycle consistency). 0 saves the way back.
+    truncate : int or None
+        The gradient goes back through at most so many frames.
+    recompute : bool
+        Activation checkpointing: keep only the states, compute each step again for its gradient. Less memory, a third
+        more time. Not with batch normalisation, which would count each frame twice.
+    """
+
+    def __init__(
+        self,
+        noise: MaskNoise | None = None,
+        lengths: Annotated[Sequence[Annotated[int, Ge(2)]], MinLen(1)] = (3, 5, 8),
+        skip: Annotated[int, Gt(0)] = 3,
+        reverse: Share = 0.5,
+        true_masks: tuple[Share, Share] = (0.0, 0.0),
+        lead: Annotated[int, Ge(0)] = 0,
+        cycle: Annotated[float, Ge(0)] = 0.0,
+        truncate: Annotated[int, Gt(0)] | None = None,
+        recompute: bool = False,
+    ) -> None:
+        self.noise, self.lengths, self.lead, self.skip, self.reverse = noise, list(lengths), lead, skip, reverse
+        self.true_masks, self.cycle, self.truncate, self.recompute = true_masks, cycle, truncate, recompute
+
+    def __call__(self, network: Any, clip: Clip, draw: Generator, progress: float) -> list[Term]:
+        """See `Training`.
+
+        Raises
+        ------
+        UserError
+            The clips have a single frame, or no mask to start from.
+        """
+        length = self.lengths[min(int(progress * len(self.lengths)), len(self.lengths) - 1)]
+        lead = int(torch.randint(self.lead + 1, (), generator=draw))
+        frames, masks, labelled = self._windows(clip, lead + length, draw)
+        state = network.start(frames[:, 0], self._first(masks[:, 0], draw) if needs_mask(network) else None)
+        lead = max(0, frames.shape[1] - length)
+        with torch.no_grad():
+            for frame in frames.unbind(dim=1)[:lead]:
+                _, state = network.step(state, frame)
+        frames, masks, labelled = frames[:, lead:], masks[:, lead:], labelled[:, lead:]
+        logits, state = self._unrolled(network, state, frames, masks, labelled & self._given(labelled, progress, draw))
+        terms = [Term(logits[labelled], masks[labelled])]
+        return terms + self._back(network, state, frames, masks) if self.cycle else terms
+
+    def _unrolled(self, network: Any, state: Any, frames: Tensor, masks: Tensor, given: Tensor) -> tuple[Tensor, Any]:
+        """Logits of a window, and the state after it; where a mask is `given`, the next frame is told the true one."""
+        logits: list[Tensor] = []
+        for time, frame in enumerate(frames.unbind(dim=1)):
+            if logits and bool(given[:, time - 1].any()):
+                own = own_mask(network, logits[-1])
+                past = torch.where(given[:, time - 1, None, None, None], masks[:, time - 1], own)
+                state = network.with_mask(state, past)
+            if self.truncate and time and time % self.truncate == 0:
+                state = detached(state)
+            output, state = self._step(network, state, frame)
+            logits.append(output)
+        return torch.stack(logits, dim=1), state
+
+    def _given(self, labelled: Tensor, progress: float, draw: Generator) -> Tensor:
+        start, end = self.true_masks
+        given = torch.rand(labelled.shape, generator=draw) < start + (end - start) * progress
+        return given.to(labelled.device)
+
+    def _back(self, network: Any, state: Any, frames: Tensor, masks: Tensor) -> list[Term]:
+        for frame in frames.flip(1)[:, 1:].unbind(dim=1):
+            logits, state = self._step(network, state, frame)
+        return [Term(logits, masks[:, 0], self.cycle)]
+
+    def _step(self, network: Any, state: Any, frame: Tensor) -> Any:
+        if self.recompute:
+            return checkpoint(network.step, state, frame, use_reentrant=False)
+        return network.step(state, frame)
+
+    def _first(self, masks: Tensor, draw: Generator) -> Tensor:
+        if self.noise is None:
+            return masks
+        with torch.autocast(masks.device.type, enabled=False):
+            return self.noise.previous(masks, draw)
+
+    def _windows(self, clip: Clip, length: int, draw: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """A window of each clip: frames, masks, labelled."""
+        count, time = clip["labelled"].shape
+        if time < 2:
+            raise UserError("training=unrolled needs clips of several frames, these have one. Give data=synthetic.")
+        length = min(length, time)
+        longest = min(self.skip, (time - 1) // (length - 1))
+        stride = 1 + torch.randint(longest, (count, 1), generator=draw)
+        room = time - (length - 1) * stride
+        first = (torch.rand(count, 1, generator=draw) * room).long().clamp(max=time - 1)
+        order = first + stride * torch.arange(length)
+        backwards = torch.rand(count, 1, generator=draw) < self.reverse
+        order = torch.where(backwards, order.flip(1), order).to(clip["frames"].device)
+        rows = torch.arange(count, device=order.device)[:, None]
+        frames, masks, labelled = (clip[key][rows, order] for key in ("frames", "masks", "labelled"))
+        if not bool(labelled[:, 0].all()):
+            raise UserError("training=unrolled starts from masks, but some clips have frames without one.")
+        return frames, masks, labelled
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
