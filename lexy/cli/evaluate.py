@@ -7,6 +7,7 @@ from typing import Any, Literal
 from omegaconf import DictConfig
 
 from lexy.cli.app import run_command
+from lexy.cli.check import resolved
 
 
 @dataclass
@@ -14,8 +15,12 @@ class EvaluateConfig:
     """Keys of the config's top level."""
 
     data: Any
+    model: Any
+    start: Any
+    direction: Any
     paths: Any
     checkpoint: str
+    frame_network: str | None
     split: Literal["train", "val", "test"]
     allow: list[str]
     device: str
@@ -27,29 +32,45 @@ def main() -> None:
 
 
 def evaluate(config: DictConfig) -> None:
-    """Evaluate one checkpoint, write its tables and show their summary.
+    """Evaluate a checkpoint, or several together, write the tables and show their summary.
 
-    The folder's name holds the start of the SHA-256 of checkpoint and data: the same evaluation has the same folder.
+    The folder's name holds a digest of the checkpoints, of how they are used and of the data: the same evaluation has
+    the same folder.
     """
     from lexy import checkpoint as checkpoints
     from lexy.cli.build import build
-    from lexy.cli.results import check_not_trained_on, evaluate_split, predictor
-    from lexy.files import sha256
+    from lexy.cli.results import baselines, check_not_trained_on, draw, evaluate_split
+    from lexy.files import fingerprint, sha256
     from lexy.report.console import show_results
+    from lexy.tasks.prediction import Predictor
 
-    path = Path(config.checkpoint)
+    plain = resolved(config)
     data = build(config.data, "data")
-    facts = checkpoints.read(path)[checkpoints.KEY]
-    if config.split == "test":
-        check_not_trained_on(facts, data)
-    predict = predictor(checkpoints.load(path, allow=list(config.allow)), config.device)
-    digest = sha256(path)
-    tables = evaluate_split(predict, data, config.split, {"run": path.resolve().parent.name, "checkpoint": digest[:16]})
+    files = [path for path in (config.checkpoint, config.frame_network) if path is not None]
+    for path in files:
+        facts = checkpoints.read(path)[checkpoints.KEY]
+        if config.split == "test":
+            check_not_trained_on(facts, data)
+    network, start = build(config.model, "model"), build(config.start, "start")
+    predict = Predictor(network, start, build(config.direction, "direction"), config.device)
+    others = baselines(predict, data, config.frame_network, list(config.allow))
+    digests = [sha256(Path(path)) for path in files]
+    facts = {"run": Path(config.checkpoint).resolve().parent.name, "checkpoint": digests[0][:16]}
+    tables = evaluate_split(predict, data, config.split, facts, others)
+    used = fingerprint([*digests, *(_without_paths(plain[group]) for group in ("model", "start", "direction"))])
     fold = "" if data.fold is None else f"-fold{data.fold}"
-    name = f"{path.stem}-{digest[:8]}-{data.name}{fold}-{data.fingerprint()[:8]}"
+    name = f"{Path(config.checkpoint).stem}-{used[:8]}-{data.name}{fold}-{data.fingerprint()[:8]}"
     folder = Path(config.paths.outputs) / "evaluations" / name
     tables.write(folder, config.split)
+    draw(tables, predict, data, config.split, folder)
     show_results(tables, folder, data, config.split)
+
+
+def _without_paths(node: Any) -> Any:
+    """A node without where checkpoints lie: their digests count."""
+    if not isinstance(node, dict):
+        return node
+    return {key: _without_paths(value) for key, value in node.items() if key != "path"}
 
 
 if __name__ == "__main__":

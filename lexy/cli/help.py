@@ -31,10 +31,12 @@ def show(command: str, folder: Path, config: DictConfig, choices: dict[str, str]
         f"[bold]lexy-{command}[/] GROUP=OPTION ... KEY=VALUE ...    {escape(primary[0].removeprefix('# '))}\n"
     )
     console.print("[bold]Groups[/] (choose an option; -m with several, separated by commas, runs all combinations)")
-    for group, choice in _groups(primary):
+    nested = [(key, option) for key, option in _chosen(choices) if re.search("[/@]", key)]
+    for key, choice in _groups(primary) + nested:
+        group, _, _ = key.partition("@")
         options = sorted(path.stem for path in (folder / group).glob("*.yaml"))
         if options:
-            console.print(f"  {group + '=' + choice:<28} {escape(', '.join(options))}")
+            console.print(f"  {key + '=' + choice:<28} {escape(', '.join(options))}")
     console.print("\n[bold]Keys[/] (with the values that they have now)")
     comments = _comments(folder, command, choices)
     for path, value in _leaves(OmegaConf.to_container(config, resolve=False), ""):
@@ -55,15 +57,22 @@ def _groups(primary: list[str]) -> list[tuple[str, str]]:
     return [(match[1], match[2]) for match in matches if match]
 
 
+def _chosen(choices: dict[str, str]) -> list[tuple[str, str]]:
+    """Chosen options by their group, with its package where that is another one: outer groups before inner ones."""
+    return sorted((key, option) for key, option in choices.items() if not key.startswith("hydra"))
+
+
 def _comments(folder: Path, command: str, choices: dict[str, str]) -> dict[str, str]:
     """Explanations of keys by their full path, from the comments behind them in the chosen YAML files."""
-    groups = [group for group, _ in _groups((folder / f"{command}.yaml").read_text().splitlines())]
-    files = {command: ""}
-    for group in groups:  # Hydra does not tell which options a list of them holds: then all are looked through
-        options = [choices[group]] if group in choices else [path.stem for path in (folder / group).glob("*.yaml")]
-        files |= {f"{group}/{option}": group for option in options}
+    files = [(command, "")]
+    for group, _ in _groups((folder / f"{command}.yaml").read_text().splitlines()):
+        if group not in choices:  # Hydra does not tell which options a list of them holds: then all are looked through
+            files += [(f"{group}/{path.stem}", group) for path in (folder / group).glob("*.yaml")]
+    for key, option in _chosen(choices):
+        group, _, package = key.partition("@")
+        files.append((f"{group}/{option}", (package or group).replace("/", ".")))
     found: dict[str, str] = {}
-    for name, package in files.items():
+    for name, package in files:
         path = folder / f"{name}.yaml"
         if not path.is_file():  # a user's own, from --config-dir
             continue

@@ -1,52 +1,78 @@
 """From a trained network to tables, pictures and records in the run's folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor, nn
 
 from lexy import checkpoint as checkpoints
 from lexy.errors import UserError
-from lexy.evaluation.evaluate import evaluate
+from lexy.evaluation.baselines import CopiedMask, Li, MovedMask, Otsu
+from lexy.evaluation.evaluate import evaluate_all
 from lexy.evaluation.results import Tables
-from lexy.evaluation.summary import published_summary, summarise
 from lexy.files import replacing
-from lexy.networks.rollout import rollout
+from lexy.report.clips import draw_clips
 from lexy.report.console import show_results
 from lexy.report.panels import draw_panels, extremes
+from lexy.report.sequence_figures import draw_curves
+from lexy.tasks.prediction import Forward, Predictor
+from lexy.tasks.starts import counted
+
+NETWORK = "network"
 
 
-def predictor(network: nn.Module, device: torch.device | str) -> Any:
-    """A function from a clip to its logits on the CPU, free-running."""
-    # The memory format of training would change the last digits.
-    network = network.eval().to(device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+def baselines(predict: Predictor, data: Any, frame_network: str | None, allow: Sequence[str] = ()) -> dict[str, Any]:
+    """What a network is compared with, each started as it is: thresholds, and where it carries a mask, copies of that.
 
-    def predict(clip: Mapping[str, Any]) -> Tensor:
-        return rollout(network, clip["frames"].to(device)).cpu()  # type: ignore[arg-type]
+    Parameters
+    ----------
+    predict : Predictor
+    data : datamodule
+    frame_network : str or None
+        Checkpoint of a network that needs no mask: the frame-by-frame baseline.
+    allow : sequence of str
+        See `lexy.checkpoint.load`.
+    """
+    networks: dict[str, Any] = {"Otsu threshold": Otsu(), "Li threshold": Li()}
+    if predict.carries_mask or data.sequences:
+        networks = {"copied first mask": CopiedMask(), "moved first mask": MovedMask(), **networks}
+    if frame_network is not None:
+        networks["frame by frame"] = checkpoints.load(frame_network, allow=allow)
+    return {name: Predictor(network, predict.start, Forward(), predict.device) for name, network in networks.items()}
 
-    return predict
 
-
-def evaluate_split(predict: Any, data: Any, split: str, facts: Mapping[str, Any]) -> Tables:
-    """Tables of one split; `facts` become columns of the per-frame table."""
-    frames = evaluate(predict, data.loader(split))
+def evaluate_split(
+    predict: Predictor, data: Any, split: str, facts: Mapping[str, Any], others: Mapping[str, Predictor]
+) -> Tables:
+    """Tables of one split; `facts` become columns of the per-frame table, `others` are evaluated beside `predict`."""
+    methods = {NETWORK: predict, **others}
+    one_step = {NETWORK: predict.one_step} if predict.carries_mask and data.sequences else {}
+    frames = evaluate_all(methods, data.loader(split), one_step, partial(counted, start=predict.start))
     facts = {
         **facts,
         "data": data.name,
         "split": split,
         "fold": -1 if data.fold is None else data.fold,
-        "start": "none",
+        "start": predict.start.name if predict.carries_mask else "none",
+        "rollout": "free-running" if data.sequences or not predict.carries_mask else "one step",
     }
-    for position, (column, value) in enumerate(facts.items()):
-        frames.insert(position, column, value)
-    return Tables(frames, summarise(frames), published_summary(frames))
+    for name, table in frames.items():
+        for position, (column, value) in enumerate({**facts, "method": name}.items()):
+            table.insert(position, column, value)
+    return Tables.of(frames, NETWORK)
 
 
 def evaluate_run(
-    folder: Path, data: Any, task: Any, trainer: Any, loggers: list[Any], seed: int, again: list[str]
+    folder: Path,
+    data: Any,
+    task: Any,
+    trainer: Any,
+    loggers: list[Any],
+    seed: int,
+    frame_network: str | None,
+    again: list[str],
 ) -> float:
     """Evaluate the best checkpoint of a finished training on validation and test; write, draw, log and show.
 
@@ -58,6 +84,8 @@ def evaluate_run(
         Of the training.
     seed : int
         Becomes a column of the tables.
+    frame_network : str or None
+        See `baselines`.
     again : list of str
         The overrides that a further evaluation needs to find the same data.
 
@@ -68,17 +96,29 @@ def evaluate_run(
     """
     path = folder / "best.ckpt"
     task.network.load_state_dict(checkpoints.weights(checkpoints.read(path)))
-    predict = predictor(task.network, trainer.strategy.root_device)
+    predict = Predictor(task.network, task.start, Forward(), trainer.strategy.root_device)
+    others = {"val": {}, "test": baselines(predict, data, frame_network)}
     tables = {}
     for split in ("val", "test"):
-        tables[split] = evaluate_split(predict, data, split, {"run": folder.name, "seed": seed})
+        tables[split] = evaluate_split(predict, data, split, {"run": folder.name, "seed": seed}, others[split])
         tables[split].write(folder, split)
-    cases = extremes(tables["val"].frames)
-    panels = draw_panels(predict, data.loader("val"), cases, folder / "panels", embedded=data.embedded)
+    pictures = draw(tables["val"], predict, data, "val", folder)
     for logger in loggers:
-        logger.log_results(tables, panels)
+        logger.log_results(tables, pictures)
     show_results(tables["test"], folder, data, "test", again)
     return float(tables["val"].summary["mean"]["dice"])
+
+
+def draw(tables: Tables, predict: Predictor, data: Any, split: str, folder: Path) -> list[Path]:
+    """Pictures of the worst, median and best frame; of sequences also film strips of those clips, and curves."""
+    cases = extremes(tables.frames)
+    pictures = draw_panels(predict, data.loader(split), cases, folder / "panels", embedded=data.embedded)
+    if data.sequences:
+        methods, path = {NETWORK: tables.frames, **tables.others}, folder / "panels" / "curves.png"
+        pictures.append(draw_curves(methods, path, embedded=data.embedded))
+        path = folder / "panels" / "clips.png"
+        pictures.append(draw_clips(predict, data.loader(split), tables.frames, path, embedded=data.embedded))
+    return pictures
 
 
 def check_not_trained_on(facts: Mapping[str, Any], data: Any) -> None:

@@ -36,6 +36,8 @@ class TrainConfig:
     optimizer: Any
     scheduler: Any
     augmentation: Any
+    training: Any
+    start: Any
     trainer: Any
     callbacks: Any
     logger: Any
@@ -44,6 +46,7 @@ class TrainConfig:
     name: str
     seed: Annotated[int, Ge(0)]
     resume: Literal["never", "auto"]
+    frame_network: str | None
     label: str
     tags: list[str]
 
@@ -80,6 +83,9 @@ def train(config: DictConfig) -> float:
     _try_out(config, network)
     task = build(config.task, "task")(network=network, spec=plain["model"], data=data.describe())
     data.rows("test")
+    _check_fits(task, data)
+    if config.frame_network is not None:
+        _check_frame_network(config.frame_network, data)
 
     folder, done = _folder(config, identity(config, data.fingerprint()))
     if done:
@@ -87,6 +93,32 @@ def train(config: DictConfig) -> float:
         return float(done["best_val_dice"])
     with held(folder) if _is_leader() else nullcontext():
         return _run(config, plain, folder, data, task)
+
+
+def _check_fits(task: Any, data: Any) -> None:
+    """Refuse, before a folder is made, stills for what needs clips of several frames."""
+    from lexy.networks.propagation import needs_mask
+    from lexy.tasks.training import Unrolled
+
+    if data.sequences:
+        return
+    if isinstance(task.way, Unrolled):
+        raise UserError(
+            f"training=unrolled needs clips of several frames, data={data.name} has stills. Give data=synthetic, or "
+            "training=stills or self_feeding."
+        )
+    if task.start.given and needs_mask(task.network):
+        raise UserError(
+            f"start=truth gives away the mask of the first frame, and data={data.name} has no other. Give "
+            "start=perturbed or start=unet."
+        )
+
+
+def _check_frame_network(path: str, data: Any) -> None:
+    from lexy import checkpoint as checkpoints
+    from lexy.cli.results import check_not_trained_on
+
+    check_not_trained_on(checkpoints.read(path)[checkpoints.KEY], data)
 
 
 def _is_leader() -> bool:
@@ -124,7 +156,7 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
     from lexy.tasks.callbacks import EpochLog, FirstCheckpoint, WholeCheckpointIO
 
     last, best = folder / "last.ckpt", folder / "best.ckpt"
-    with _recorded(config, plain, folder, data) as (loggers, status):
+    with _recorded(config, plain, folder, data, task) as (loggers, status):
         callbacks = [EpochLog(folder / "metrics.csv"), FirstCheckpoint(last)]
         for name, node in config.callbacks.items():
             if node is not None:  # callbacks.NAME=null switches one off
@@ -142,7 +174,8 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
         if not best.exists():  # fast_dev_run saves nothing
             trainer.save_checkpoint(best)
         if trainer.is_global_zero:
-            value = evaluate_run(folder, data, task, trainer, loggers, config.seed, _same_data(plain, data))
+            again = _same_data(plain, data)
+            value = evaluate_run(folder, data, task, trainer, loggers, config.seed, config.frame_network, again)
             status.update(state="done", best_val_dice=value)
             return value
     return float("nan")
@@ -153,19 +186,24 @@ def _same_data(plain: dict[str, Any], data: Any) -> list[str]:
     from hydra.core.hydra_config import HydraConfig
 
     given = HydraConfig.get().overrides.task
-    overrides = [item for item in given if item.startswith(("data.", "paths."))]
+    overrides = [item for item in given if item.startswith(("data.", "paths.", "start.", "frame_network="))]
+    choices = HydraConfig.get().runtime.choices
+    groups = [f"{group}={choices[group]}" for group in choices if group == "start" or group.startswith("data/")]
     package = plain["model"]["_target_"].split(".")[0]
-    return [f"data={data.name}", *overrides, *([] if package == "lexy" else [f"'allow=[{package}]'"])]
+    return [f"data={data.name}", *groups, *overrides, *([] if package == "lexy" else [f"'allow=[{package}]'"])]
 
 
 @contextmanager
 def _recorded(
-    config: DictConfig, plain: dict[str, Any], folder: Path, data: Any
+    config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any
 ) -> Iterator[tuple[list[Any], "Status"]]:
     """Write down what runs and open its loggers; however it ends, say so in its status and close them."""
+    from hydra.core.hydra_config import HydraConfig
+
     from lexy.cli.build import build
     from lexy.cli.identity import Status
     from lexy.cli.results import write_config
+    from lexy.networks.propagation import needs_mask
 
     status = Status(folder)
     if not _is_leader():  # rank 0 keeps the records
@@ -175,7 +213,10 @@ def _recorded(
     run_id = status.read().get("run_id", f"{folder.name}-{secrets.token_hex(3)}")
     facts = {"name": data.name, "fingerprint": data.fingerprint(), "fold": data.fold, "embedded": data.embedded}
     status.update(state="running", run=folder.name, run_id=run_id, data=facts)
-    tags = {*plain["tags"], *plain["label"].split("-"), *(["phantom-data"] if data.embedded else [])}
+    choices = HydraConfig.get().runtime.choices
+    tags = {*plain["tags"], *plain["label"].split("-"), choices["training"]}
+    tags |= {"phantom-data"} if data.embedded else set()
+    tags |= {"one-step"} if needs_mask(task.network) and not data.sequences else set()
     given = {"folder": folder, "run_id": run_id, "config": plain | {"run_folder": str(folder)}, "tags": sorted(tags)}
     nodes = {name: node for name, node in (config.logger or {}).items() if node is not None}
     loggers = [build(node, f"logger.{name}", **given) for name, node in nodes.items()]

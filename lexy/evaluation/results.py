@@ -1,10 +1,13 @@
 """The tables that an evaluation leaves behind."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from lexy.evaluation.sequences import comparison, sequence_summary
+from lexy.evaluation.summary import published_summary, summarise
 from lexy.files import replacing
 
 
@@ -15,17 +18,41 @@ class Tables:
     Attributes
     ----------
     frames, summary, published : DataFrame
+    others : mapping of str to DataFrame
+        The per-frame tables of the baselines.
+    comparison : DataFrame
+        A row for the network and for each baseline, and what the network is better by.
     """
 
     frames: pd.DataFrame
     summary: pd.DataFrame
     published: pd.DataFrame
+    others: Mapping[str, pd.DataFrame]
+    comparison: pd.DataFrame
+
+    @classmethod
+    def of(cls, frames: Mapping[str, pd.DataFrame], network: str) -> "Tables":
+        """From the per-frame tables of all methods, of which `network` is the one evaluated."""
+        own = frames[network]
+        summary = summarise(own)
+        if own.groupby(["group", "video"]).size().max() > 1:
+            summary = pd.concat([summary, sequence_summary(own)])
+        others = {name: table for name, table in frames.items() if name != network}
+        return cls(own, summary, published_summary(own), others, comparison(frames, network))
+
+    @property
+    def how(self) -> str:
+        """How the network was run, as every table shall say."""
+        start, rollout = (str(self.frames[name].iloc[0]) for name in ("start", "rollout"))
+        return "frame by frame" if start == "none" else f"{rollout} from start={start}"
 
     def write(self, folder: Path, split: str) -> Path:
-        """Write `SPLIT_frames.parquet`, `SPLIT_summary.csv` and `SPLIT_published.csv`; gives the folder."""
-        with replacing(folder / f"{split}_frames.parquet") as temporary:
-            self.frames.to_parquet(temporary, index=False)
-        for name in ("summary", "published"):
+        """Write `SPLIT_frames.parquet`, `SPLIT_baselines.parquet` likewise, and the others as CSV; gives the folder."""
+        tables = {"frames": self.frames} | ({"baselines": pd.concat(self.others.values())} if self.others else {})
+        for name, table in tables.items():
+            with replacing(folder / f"{split}_{name}.parquet") as temporary:
+                table.to_parquet(temporary, index=False)
+        for name in ("summary", "published", *(["comparison"] if self.others else [])):
             with replacing(folder / f"{split}_{name}.csv") as temporary:
                 getattr(self, name).to_csv(temporary)
         return folder

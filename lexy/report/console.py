@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lexy.evaluation.results import Tables
-
-PHANTOM = "PHANTOM DATA: generated images, no result on cells"
+from lexy.report import PHANTOM
+from lexy.report.sequence_figures import comparison_table
 
 
 def show_results(tables: Tables, folder: Path, data: Any, split: str, again: Sequence[str] = ()) -> None:
@@ -26,7 +26,10 @@ def show_results(tables: Tables, folder: Path, data: Any, split: str, again: Seq
         After a training: the overrides that a further evaluation needs to find the same data.
     """
     console = Console(highlight=False)
-    console.print(summary_table(tables.summary, f"{data.name}, {split} split", embedded=data.embedded))
+    title = f"{data.name}, {split} split, {tables.how}"
+    console.print(summary_table(tables.summary, title, embedded=data.embedded))
+    if tables.others:
+        console.print(comparison_table(tables.comparison, f"beside baselines: {title}", embedded=data.embedded))
     published = ", ".join(f"{name} {row['mean']:.3f} ± {row['sd']:.3f}" for name, row in tables.published.iterrows())
     console.print(f"As published (mean ± s.d. over all crops, non-finite distances dropped): {published}\n")
     for label, names in (

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lexy.files import replacing
-from lexy.report.console import PHANTOM
+from lexy.report import PHANTOM
 
 COLUMNS = ("image", "truth", "prediction", "error")
 
@@ -36,7 +36,7 @@ def extremes(frames: pd.DataFrame, metric: str = "dice") -> dict[str, tuple[str,
 
 
 def draw_panels(
-    predict: Callable[[Mapping[str, Any]], Tensor],
+    predict: Callable[[Any], Tensor],
     clips: Iterable[Mapping[str, Any]],
     cases: Mapping[str, tuple[str, int]],
     folder: Path,

@@ -76,6 +76,9 @@ class WandbRun(WandbLogger):
             for metric, row in table.summary.iterrows():
                 for column in ("mean", "low", "high"):
                     run.summary[f"{split}/{metric}/{column}"] = float(row[column])
+            run.summary[f"{split}/how"] = table.how
+            for method, row in table.comparison.iterrows():
+                run.summary[f"{split}/{method}/dice/mean"] = float(row["dice"])
             run.log({f"{split}/frames": wandb.Table(dataframe=table.frames)})
         run.log({f"panels/{path.stem}": wandb.Image(str(path)) for path in panels})
 

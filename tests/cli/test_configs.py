@@ -12,19 +12,44 @@ from cli_runs import REPOSITORY, TINY, environment, run
 from lexy.cli import evaluate, prepare, train
 from lexy.cli.app import _composed, config_folder
 from lexy.cli.check import check, resolved
+from lexy.errors import UserError
 
 CONF = config_folder()
-OPTIONS = sorted((path.parent.name, path.stem) for path in CONF.glob("*/*.yaml"))
+OPTIONS = sorted((str(path.parent.relative_to(CONF)), path.stem) for path in CONF.rglob("*/*.yaml"))
 OF_PREPARE = {"prepare", "index", "politeness", "download", "labeller", "crops"}
 NO_ARGUMENTS = SimpleNamespace(config_dir=None, config_name=None)
 
 
-@pytest.mark.parametrize(("group", "option"), OPTIONS, ids="-".join)
+# What an option needs beside it, and where it is chosen if not by the name of its folder.
+BESIDE = {
+    "start": ["frame_network=b.ckpt"],
+    "data/stills": ["data=synthetic"],
+    "data/protocol": ["data=synthetic"],
+    "direction": ["checkpoint=a.ckpt", "frame_network=b.ckpt"],
+    "of trained networks": ["checkpoint=a.ckpt", "frame_network=b.ckpt"],
+}
+CHOSEN_AT = {"prepare": "data", "prepare/unread": "data", "mask_noise": "mask_noise@training.noise"}
+OF_EVALUATE = {"direction", "of trained networks"}
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=["=".join(item) for item in OPTIONS])
 def test_an_option_composes_and_fits_its_signatures(group, option):
-    command, schema = ("prepare", prepare.PrepareConfig) if group in OF_PREPARE else ("train", train.TrainConfig)
-    choice = f"data={option}" if group == "prepare" else f"{group}={option}"
-    config, _ = _composed(command, NO_ARGUMENTS, [choice])
+    choice = f"{CHOSEN_AT.get(group, group)}={option}"
+    if (group, option) in {("model", "fusion"), ("model", "trained")}:
+        group = "of trained networks"
+    command, schema = "train", train.TrainConfig
+    if group.split("/")[0] in OF_PREPARE:
+        command, schema = "prepare", prepare.PrepareConfig
+    elif group in OF_EVALUATE:
+        command, schema = "evaluate", evaluate.EvaluateConfig
+    config, _ = _composed(command, NO_ARGUMENTS, [*BESIDE.get(group, []), choice])
     check(resolved(config), schema)
+
+
+def test_an_option_for_another_command_says_so():
+    config, _ = _composed("train", NO_ARGUMENTS, ["model=fusion"])
+    with pytest.raises(UserError, match="may be one for another command"):
+        resolved(config)
 
 
 def test_evaluate_composes():

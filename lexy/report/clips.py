@@ -1,0 +1,58 @@
+"""Film strips of the worst, the median and the best clip of an evaluation."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lexy.clip import Clip
+from lexy.report import PHANTOM
+from lexy.report.strips import draw_strips
+
+
+def draw_clips(
+    predict: Callable[[Any], Tensor], clips: Iterable[Clip], frames: pd.DataFrame, path: Path, *, embedded: bool
+) -> Path:
+    """Draw three clips with the outlines of truth and prediction.
+
+    Parameters
+    ----------
+    predict : callable
+        Gives the logits (B, T, 1, H, W) of a batch of clips.
+    clips : iterable of Clip
+        Searched for the three.
+    frames : DataFrame
+        Their per-frame rows.
+    path : Path
+        Of the PNG.
+    embedded : bool
+        Whether the data are the phantom: the title then says so.
+
+    Returns
+    -------
+    Path
+    """
+    ordered = frames.groupby(["group", "video"])["dice"].mean().sort_values(kind="stable")
+    wanted = {"worst": 0, "median": (len(ordered) - 1) // 2, "best": len(ordered) - 1}
+    names = {ordered.index[place]: f"{case}: Dice {ordered.iloc[place]:.3f}" for case, place in wanted.items()}
+    found: dict[tuple[str, str], tuple[NDArray[Any], ...]] = {}
+    for clip in clips:
+        places = {key: i for i, key in enumerate(zip(clip["group"], clip["video"], strict=True)) if key in names}
+        if not places:
+            continue
+        with torch.inference_mode():
+            predicted = predict(clip) >= 0
+        for key, i in places.items():
+            contrast = clip["contrast"][i] if "contrast" in clip else torch.full_like(clip["frame"][i], torch.nan)
+            parts = (clip["frames"][i, :, 0], clip["masks"][i, :, 0], contrast, predicted[i, :, 0].float())
+            found[key] = tuple(part.cpu().numpy() for part in parts)
+    images, masks, contrasts, predictions = zip(*(found[key] for key in names), strict=True)
+    titles = [f"{name}\n{video}" for (_, video), name in names.items()]
+    title = "over each frame: its index and contrast"
+    banner = f"{PHANTOM}\n" if embedded else ""
+    draw_strips(images, masks, contrasts, titles, banner + title, path, predictions)
+    return path
