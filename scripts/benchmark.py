@@ -25,7 +25,8 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from scipy import ndimage
+from sequence_speed import memory_rows
+from sequence_speed import rows as sequence_rows
 from skimage.feature import canny
 from skimage.metrics import hausdorff_distance
 from skimage.transform import AffineTransform, warp
@@ -33,7 +34,6 @@ from sklearn.metrics import confusion_matrix
 from torch import Tensor, nn
 
 from lexy.clip import Clip
-from lexy.data.sequences.published import INTENSITY, MOTION, STEP, Published
 from lexy.data.stills import Batches, PhantomStills, StillClips
 from lexy.evaluation.canny import published_hausdorff
 from lexy.evaluation.overlap import overlap
@@ -41,10 +41,8 @@ from lexy.networks.unet import UNet
 from lexy.networks.vanilla import Vanilla
 from lexy.tasks.augmentation import Augmentation
 from lexy.tasks.losses import CombinedLoss
-from lexy.tasks.mask_noise import PublishedNoise
 
 BATCH, SIZE = 32, 128
-CLIPS = 4
 AFFINE = Augmentation(flip=0.5, quarter_turns="none", rotation=20, log_scale=0.1, shear=8, shift=0.05)
 Images = NDArray[np.float32]
 
@@ -75,32 +73,6 @@ def plain_metrics(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> lis
         edges = canny(one.astype(float), sigma=1), canny(other.astype(float), sigma=1)
         rows.append((2 * tp / (2 * tp + fp + fn), tp / (tp + fn), tn / (tn + fp), hausdorff_distance(*edges)))
     return rows
-
-
-def plain_mask_noise(masks: Images, rng: np.random.Generator) -> Images:
-    """Track-Net's published previous masks, one by one with scikit-image."""
-    out = []
-    for mask in masks:
-        scale, shear = rng.uniform(0.01, 0.1, 2)
-        matrix = np.array([[1 + scale, -(1 + scale) * math.tan(shear), 0], [0, 1 + scale, 0], [0, 0, 1]])
-        out.append(warp(mask, AffineTransform(matrix).inverse, order=0))
-    return np.stack(out)
-
-
-def plain_clips(images: Images, masks: Images) -> tuple[Images, Images]:
-    """The published sequences, frame by frame with scikit-image and SciPy."""
-    out = []
-    for image, mask in zip(images, masks, strict=True):
-        for p, factor in zip(MOTION, INTENSITY, strict=True):
-            transform = AffineTransform(scale=1 + STEP * p, shear=STEP * p)
-            pair = np.where(mask > 0, image * factor, image), mask
-            pair = tuple(warp(part, transform.inverse, order=0) for part in pair)
-            frame, moved = (ndimage.rotate(part, STEP * p, reshape=False, order=0) for part in pair)
-            moved = ndimage.gaussian_filter(moved, 1.5) >= 0.5
-            edge = ndimage.binary_dilation(canny(moved.astype(float), sigma=1))
-            frame = np.where(edge, ndimage.gaussian_filter(frame, 0.7), frame)
-            out.append((frame / frame.max(), moved))
-    return np.stack([frame for frame, _ in out]), np.stack([mask for _, mask in out])
 
 
 def our_metrics(predicted: Tensor, truth: Tensor) -> tuple[dict[str, Tensor], NDArray[np.float64]]:
@@ -251,31 +223,18 @@ def main() -> None:
             arguments.rounds,
         ),
     )
-    noise, draw = PublishedNoise(), torch.Generator().manual_seed(0)
-    row(
-        "Track-Net mask noise",
-        paired(
-            lambda: plain_mask_noise(masks[:BATCH], rng),
-            lambda: noise.previous(clip["masks"][:, 0], draw),
-            arguments.rounds,
-        ),
-    )
-    protocol, stills = Published(), (clip["frames"][:CLIPS, 0], clip["masks"][:CLIPS, 0])
-    row(
-        f"{CLIPS} published sequences of 30 frames",
-        paired(
-            lambda: plain_clips(images[:CLIPS], masks[:CLIPS]),
-            lambda: protocol.clips(*stills, 0, range(CLIPS)),
-            arguments.rounds,
-        ),
-    )
     row(
         "metrics (confusion, Canny-Hausdorff)",
         paired(
             lambda: plain_metrics(moved.numpy(), truth.numpy()), lambda: our_metrics(moved, truth), arguments.rounds
         ),
     )
+    sequences = 8 if arguments.no_training else 97
+    for name, plain, ours in sequence_rows(clip, sequences):
+        row(name, paired(plain, ours, arguments.rounds if "sequences" not in name else 2))
     if not arguments.no_training:
+        for memory in memory_rows():
+            table.add_row(*memory)
         plain_step, our_step = TrainingStep(fast=False), TrainingStep(fast=True)
         frames, labels = clip["frames"][:, 0], clip["masks"][:, 0]
         row(

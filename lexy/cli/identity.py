@@ -18,7 +18,7 @@ from lexy.files import fingerprint, sha256, write_json
 
 # What a run is called, where it lies and who watches it does not change what it computes.
 NOT_IDENTITY = {"name", "label", "tags", "paths", "logger", "resume"}
-FILES_OF_WEIGHTS = {"weights", "checkpoint", "pretrained"}
+FILES_OF_WEIGHTS = {"weights", "checkpoint", "pretrained", "frame_network", "path"}
 
 
 def identity(config: DictConfig, data: str) -> str:

@@ -11,7 +11,7 @@ from lexy.networks.propagation import needs_mask
 from lexy.networks.rollout import free_running, one_step
 from lexy.tasks.starts import Start, started
 
-AT_ONCE = 8  # clips on a CPU, so that what is worked on stays in its cache
+PIXELS = 2**15  # of a frame of all clips that a CPU works on at once, so that they stay in its cache
 
 
 class Direction(Protocol):
@@ -83,8 +83,9 @@ class Predictor:
         return one_step(self.network, state, clip["frames"], clip["masks"], clip["labelled"])
 
     def _parts(self, clip: Clip) -> list[Clip]:
-        count = len(clip["video"])
-        size = AT_ONCE if torch.device(self.device).type == "cpu" else count
+        count, size = len(clip["video"]), len(clip["video"])
+        if torch.device(self.device).type == "cpu":
+            size = max(1, PIXELS // clip["frames"][0, 0, 0].numel())
         return [_moved(clip, slice(first, first + size), self.device) for first in range(0, count, size)]
 
 
