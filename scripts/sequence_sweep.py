@@ -27,15 +27,15 @@ from lexy.data.sequences.translocation import Translocation
 from lexy.data.stills import HPAStills
 from lexy.data.synthetic import SyntheticSequences
 from lexy.evaluation.baselines import CopiedMask, Li, MovedMask, Otsu
+from lexy.evaluation.comparison import comparison
 from lexy.evaluation.evaluate import evaluate_all
-from lexy.evaluation.sequences import comparison
 from lexy.networks.fusion import Fusion
 from lexy.report.clips import draw_clips
 from lexy.report.sequence_figures import draw_curves
 from lexy.tasks.prediction import BothWays, Direction, Forward, Predictor
 from lexy.tasks.starts import TrueMask, counted
 
-PROTOCOLS: dict[str, Protocol] = {"published": Published(max_contrast=0.3), "lexy": Translocation()}
+PROTOCOLS: dict[str, Protocol] = {"published": Published(max_contrast=0.2), "lexy": Translocation()}
 FRAME, TRACK, BEST = "U-Net, synthetic frames", "Track-Net, unrolled", "Move-Net"
 THREE_SEEDS = (FRAME, BEST)
 # In every row about as many frames a step and as many minutes in all. Training moves cells more than either test does.

@@ -268,7 +268,8 @@ def quieten_lightning() -> None:
 
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*is deprecated.*"):
+    messages = ("does not have many workers", "could not find the monitored key", "exists and is not empty")
+    for message in (*(f".*{text}.*" for text in messages), ".*LeafSpec.*is deprecated.*"):
         warnings.filterwarnings("ignore", message)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lexy.evaluation.sequences import comparison, sequence_summary
+from lexy.evaluation.comparison import comparison
+from lexy.evaluation.sequences import sequence_summary
 from lexy.evaluation.summary import published_summary, summarise
 from lexy.files import replacing
 

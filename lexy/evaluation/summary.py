@@ -163,3 +163,12 @@ def over_time(table: pd.DataFrame, metric: str = "dice") -> pd.Series:
     """
     frames = {frame: group_means(rows, [metric])[metric].mean() for frame, rows in table.groupby("frame", sort=True)}
     return pd.Series(frames, name=metric, dtype=np.float64).rename_axis("frame")
+
+
+def require(table: pd.DataFrame, *columns: str) -> None:
+    """UserError if a table of frames is empty or lacks a column."""
+    missing = [name for name in ("group", "video", "frame", *columns) if name not in table]
+    if missing:
+        raise UserError(f"the table of frames has no column {', '.join(missing)}; make it anew with lexy-evaluate")
+    if table.empty:
+        raise UserError("the table of frames is empty; make it anew with lexy-evaluate")

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lexy.errors import UserError
-from lexy.evaluation.sequences import QUALITIES, over_contrast
+from lexy.evaluation.comparison import QUALITIES
+from lexy.evaluation.sequences import over_contrast
 from lexy.evaluation.summary import over_time
 from lexy.files import replacing
 from lexy.report import PHANTOM
@@ -143,5 +144,5 @@ def _contrast_axis(axes: Axes, tables: Mapping[str, pd.DataFrame]) -> None:
     zero = int((bins["high"] <= 0).sum())  # the bin that holds 0
     axes.axvspan(zero - 1, zero, color="0.93", zorder=0)
     unknown, total = sum(table["frames"].iloc[-1] for table in counts), sum(map(len, tables.values()))
-    missing = f" ({unknown} of {total} rows of unknown contrast not shown)" if unknown else ""
-    axes.set_xlabel(f"contrast of the frame, edges of bins; grey: nucleus invisible{missing}")
+    missing = f"\nnot shown: {unknown} of {total} rows, of unknown contrast" if unknown else ""
+    axes.set_xlabel(f"contrast of the frame (edges of bins; grey: hardly any){missing}")

@@ -1,0 +1,91 @@
+"""A network beside its baselines, on the same frames."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from lexy.errors import UserError
+from lexy.evaluation.bootstrap import bootstrap_mean
+from lexy.evaluation.compare import compare
+from lexy.evaluation.sequences import with_drop
+from lexy.evaluation.summary import group_means, note, require
+from lexy.evaluation.worst_frame import compare_worst_frame, worst_frame
+
+WORST, MEANS = "dice_worst_frame", ("dice", "hd95", "nc_error", "dice_one_step", "dice_drop")
+QUALITIES = (MEANS[0], WORST, *MEANS[1:])
+
+
+def comparison(
+    tables: Mapping[str, pd.DataFrame],
+    reference: str,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 9999,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Every method beside the others, and the reference method against each.
+
+    Parameters
+    ----------
+    tables : mapping
+        Method → per-frame rows on the same groups and frames.
+    reference : str
+        The method that is compared with every other.
+    confidence, resamples, seed
+        As for `summarise`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Index `method`, in the order given. For each of `QUALITIES` (`dice_one_step` and `dice_drop` only where a table
+        has them, NaN for methods without): `dice`, `dice_low`, `dice_high`, and the paired difference, reference minus
+        this row, `dice_difference`, `dice_difference_low`, `dice_difference_high`. Then `reference`, its name;
+        `groups`, `frames`; `n_missed` and `nc_error_undefined` frames, the latter left out of `nc_error`; `note`.
+
+    Raises
+    ------
+    UserError
+        If there is no such method, or a table lacks a column, a group or a frame.
+    """
+    if reference not in tables:
+        raise UserError(f"no method {reference} to compare with; there are: {', '.join(tables) or 'none'}")
+    tables = {name: with_drop(table) if "dice_one_step" in table else table for name, table in tables.items()}
+    rows = []
+    for name, table in tables.items():
+        try:
+            qualities = _qualities(table, tables[reference], confidence, resamples, seed)
+        except UserError as mistake:
+            raise UserError(f"{reference} against {name}: {mistake}") from mistake
+        groups = table["group"].nunique()
+        counts = {"groups": groups, "frames": len(table), "n_missed": int(table["missed"].sum())}
+        undefined = int(table["nc_error"].isna().sum())
+        last = {"reference": reference, **counts, "nc_error_undefined": undefined, "note": note(groups)}
+        rows.append({"method": name, **qualities, **last})
+    result = pd.DataFrame(rows).set_index("method")
+    ends = ("", "_low", "_high", "_difference", "_difference_low", "_difference_high")
+    ordered = [f"{quality}{end}" for quality in QUALITIES for end in ends if quality in result]
+    return result[[*ordered, *last]]
+
+
+def _qualities(
+    table: pd.DataFrame, reference: pd.DataFrame, confidence: float, resamples: int, seed: int
+) -> dict[str, float]:
+    """Columns of `comparison` for one method."""
+    bootstrap: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": seed}
+    require(table, "dice", "hd95", "nc_error", "missed")
+    found = {
+        metric: bootstrap_mean(group_means(table, [metric])[metric].dropna().to_numpy(), **bootstrap)
+        for metric in MEANS
+        if metric in table
+    }
+    paired = {metric: compare(reference, table, metric, **bootstrap) for metric in found if metric in reference}
+    found[WORST] = worst_frame(table, **bootstrap)
+    paired[WORST] = compare_worst_frame(reference, table, **bootstrap)
+    row: dict[str, float] = {}
+    for metric, (mean, low, high, _) in found.items():
+        row |= {metric: mean, f"{metric}_low": low, f"{metric}_high": high}
+    for metric, table in paired.items():
+        difference, low, high = table[["difference", "low", "high"]].iloc[0]
+        row |= {f"{metric}_difference": difference, f"{metric}_difference_low": low, f"{metric}_difference_high": high}
+    return row

@@ -1,0 +1,39 @@
+import pytest
+from frame_tables import FEW, THREE
+
+from lexy.errors import UserError
+from lexy.evaluation.comparison import QUALITIES, comparison
+from lexy.evaluation.summary import summarise
+
+
+def test_comparison_by_hand() -> None:
+    copied = THREE
+    network = THREE.assign(dice=THREE["dice"] * 0.5 + 0.5, hd95=1.0, dice_one_step=1.0)
+    found = comparison({"copied mask": copied, "network": network}, "network", resamples=FEW)
+    assert found.index.tolist() == ["copied mask", "network"]
+    row = found.loc["copied mask"]
+    assert row[["dice", "dice_worst_frame", "nc_error"]].tolist() == pytest.approx([5.25 / 9, 0.5, 0.1])
+    assert row[["dice_difference", "dice_worst_frame_difference"]].tolist() == pytest.approx([3.75 / 18, 0.25])
+    assert row["hd95_difference"] == pytest.approx(1 - 37.5 / 9)
+    assert row[["dice_one_step", "dice_one_step_difference", "dice_drop"]].isna().all()
+    network_row = found.loc["network"]
+    assert network_row["dice_drop"] == pytest.approx(1 - (5.25 / 18 + 0.5))
+    for quality in QUALITIES:
+        names = [f"{quality}_difference{end}" for end in ("", "_low", "_high")]
+        assert network_row[names].tolist() == [0, 0, 0]
+    expected = summarise(copied, resamples=FEW).loc["dice", ["low", "high"]]
+    assert row[["dice_low", "dice_high"]].tolist() == expected.tolist()
+    assert row["dice_difference_low"] <= row["dice_difference"] <= row["dice_difference_high"]
+    assert row[["reference", "groups", "frames", "n_missed", "nc_error_undefined"]].tolist() == ["network", 3, 9, 1, 0]
+    assert not any("one_step" in name or "drop" in name for name in comparison({"a": copied}, "a", resamples=FEW))
+
+
+def test_comparison_says_which_method_does_not_fit() -> None:
+    with pytest.raises(UserError, match="no method c to compare with; there are: a, b"):
+        comparison({"a": THREE, "b": THREE}, "c")
+    with pytest.raises(UserError, match="a against b: runs are compared on the same groups"):
+        comparison({"a": THREE, "b": THREE[THREE["group"] != "g02"]}, "a", resamples=FEW)
+    with pytest.raises(UserError, match=r"a against b: .* has no column hd95"):
+        comparison({"a": THREE, "b": THREE.drop(columns="hd95")}, "a", resamples=FEW)
+    with pytest.raises(UserError, match="a against b: worst frames"):
+        comparison({"a": THREE, "b": THREE[THREE["frame"] > 0]}, "a", resamples=FEW)
