@@ -87,7 +87,7 @@ def finished(run: Run) -> Path | None:
     return None
 
 
-def train(outputs: Path, store: Path, rows: list[str], at_once: int, extra: list[str]) -> None:
+def train(outputs: Path, store: Path, rows: list[str], seeds: list[int], at_once: int, extra: list[str]) -> None:
     """Train what is not finished, `at_once` runs at a time, one thread each; each log lies in the row's folder."""
 
     def one(run: Run) -> None:
@@ -101,8 +101,9 @@ def train(outputs: Path, store: Path, rows: list[str], at_once: int, extra: list
             f"{run.row}, seed {run.seed}: {'done' if done.returncode == 0 else f'failed, see {log.name}'}", flush=True
         )
 
+    wanted = [run for run in runs(outputs) if run.row in rows and run.seed in seeds and finished(run) is None]
     with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(one, [run for run in runs(outputs) if run.row in rows and finished(run) is None]))
+        list(pool.map(one, wanted))
 
 
 def methods(outputs: Path) -> list[tuple[str, int, Any, Direction]]:
@@ -199,11 +200,14 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="further overrides for every training")
     parser.add_argument("--store", type=Path, required=True, help="made by lexy-prepare data=hpa crops.crop_size=64")
     parser.add_argument("--outputs", type=Path, default=Path("outputs/sequence_sweep"))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="train only these")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), help="train only these")
     parser.add_argument("--at-once", type=int, default=2, help="trainings side by side, one thread each")
     arguments = parser.parse_args()
     if arguments.what == "train":
-        train(arguments.outputs, arguments.store, arguments.rows, arguments.at_once, arguments.overrides)
+        train(
+            arguments.outputs, arguments.store, arguments.rows, arguments.seeds, arguments.at_once, arguments.overrides
+        )
     else:
         table(arguments.outputs, arguments.store)
 

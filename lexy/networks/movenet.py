@@ -1,16 +1,17 @@
 """Move-Net: moves the first mask to where the nucleus is now, and refines it there."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from annotated_types import Gt
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lexy.networks.backbone import Backbone, pad_to_multiple
 from lexy.networks.propagation import first_mask
 
-REACH = 0.3  # longest move along each axis, half image sizes
+REACH = 0.3  # longest move of a pass along each axis, half image sizes
 CERTAIN = 0.98  # the probability that the anchor is not believed beyond, so that evidence against it is heard
 SOFT = 3  # pixels of the box, applied twice, that softens the anchor's outline: only a slope has a gradient
 
@@ -26,7 +27,7 @@ class Anchor(NamedTuple):
 class MoveNet(nn.Module):
     """A smooth flow field moves the first mask to the current frame, and what the decoder sees there is added.
 
-    logits = keep · moved anchor logits + gain · decoder(frame, anchor frame, anchor mask)
+    logits = keep · moved anchor logits + gain · decoder(frame, moved anchor frame, moved anchor mask)
 
     Each frame is registered to the *first* one, whatever became of those in between: there is nothing that could drift,
     and a one-step figure is the free-running one. A mask that is moved keeps its shape where nothing can be seen. The
@@ -39,12 +40,15 @@ class MoveNet(nn.Module):
     ----------
     backbone : callable
         A `Backbone` class, or a `functools.partial` of one; called with `in_channels=3`.
+    passes : int
+        How often the encoder looks: after the first time at the anchor as it was moved by then, for what is left.
     """
 
     needs_mask = True
 
-    def __init__(self, backbone: Callable[..., Backbone]) -> None:
+    def __init__(self, backbone: Callable[..., Backbone], passes: Annotated[int, Gt(0)] = 2) -> None:
         super().__init__()
+        self.passes = passes
         self.backbone = backbone(in_channels=3)
         self.flow = nn.LazyConv2d(2, 1)
         self.keep = nn.Parameter(torch.tensor(1.0))
@@ -59,9 +63,12 @@ class MoveNet(nn.Module):
     def forward(self, frame: Tensor, anchor: Anchor) -> Tensor:
         """Logits (B, 1, H, W) of frames (B, 1, H, W)."""
         height, width = frame.shape[-2:]
-        x = torch.cat([frame, anchor.frame, anchor.mask], dim=1)
-        features = self.backbone.encode(pad_to_multiple(x, self.backbone.stride))
-        flow = REACH * self.flow(features[-1]).float().tanh()
+        there = torch.cat([anchor.frame.float(), anchor.mask.float()], dim=1)
+        flow = torch.zeros(len(frame), 2, 1, 1, device=frame.device)
+        for _ in range(self.passes):
+            x = torch.cat([frame, moved(there, flow).to(frame.dtype)], dim=1)
+            features = self.backbone.encode(pad_to_multiple(x, self.backbone.stride))
+            flow = flow + REACH * self.flow(features[-1]).float().tanh()
         correction = self.backbone.decode(features)[..., :height, :width].float()
         return self.keep * moved(anchor.logits, flow) + self.gain * correction
 

@@ -14,9 +14,9 @@ def disc(row: float = 16, column: float = 16, radius: float = 7, size: int = 32)
     return (((at[:, None] - row) ** 2 + (at - column) ** 2) < radius**2).float()[None, None]
 
 
-def network() -> MoveNet:
+def network(passes: int = 2) -> MoveNet:
     torch.manual_seed(0)
-    return MoveNet(partial(Vanilla, width=4, depth=2, normalization="group")).eval()
+    return MoveNet(partial(Vanilla, width=4, depth=2, normalization="group"), passes).eval()
 
 
 def test_without_flow_and_correction_it_is_the_copied_mask():
@@ -38,14 +38,26 @@ def test_a_constant_flow_is_a_translation(down, across):
 
 
 def test_the_flow_reaches_no_farther_than_it_may():
-    net, mask = network(), disc(16, 16, 4)
+    net, mask = network(), disc(20, 20, 4)
     with torch.no_grad():
         net.gain.zero_()
         net.flow.bias.fill_(100)
         logits, _ = net.step(net.start(torch.rand(1, 1, 32, 32), mask), torch.rand(1, 1, 32, 32))
-    shift = REACH * 16
-    expected = disc(16 - shift, 16 - shift, 4)
+    shift = REACH * 16 * net.passes
+    expected = disc(20 - shift, 20 - shift, 4)
     assert (((logits >= 0).float() != expected).sum()) <= 0.15 * expected.sum()
+
+
+def test_a_further_pass_looks_at_the_anchor_as_it_was_moved():
+    frame, mask = torch.rand(1, 1, 32, 32), disc()
+    once, twice = network(1), network(2)
+    with torch.no_grad():
+        logits = [net.step(net.start(mask, mask), frame)[0] for net in (once, twice)]
+        torch.testing.assert_close(*logits)  # no flow yet: nothing is moved
+        for net in (once, twice):
+            net.flow.bias.fill_(0.3)
+        logits = [net.step(net.start(mask, mask), frame)[0] for net in (once, twice)]
+    assert not torch.allclose(*logits)
 
 
 def test_frames_in_between_change_nothing():
