@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import SchemaError
 
 from lexy.errors import UserError
 
@@ -137,7 +138,7 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
         if "type-adapter-config-unused" not in str(error.code):
             return
         adapter = TypeAdapter(hint)
-    except PydanticSchemaGenerationError:
+    except (PydanticSchemaGenerationError, SchemaError):
         return  # a type that no config can spell, such as a callable of a library
     try:
         # JSON mode: a list may stand for a tuple, but '3' not for 3.

@@ -8,7 +8,7 @@ positions.
 
 import functools
 import math
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from annotated_types import Ge, Interval
@@ -22,6 +22,7 @@ STEPS = 12  # of the bisection for the area: levels to 1 / 4096 of a field's hei
 Share = Annotated[float, Interval(ge=0, lt=1)]
 
 
+@runtime_checkable  # for the check of configs
 class MaskNoise(Protocol):
     """What training on stills makes previous masks and references with."""
 

@@ -46,6 +46,16 @@ def test_an_option_composes_and_fits_its_signatures(group, option):
     check(resolved(config), schema)
 
 
+def test_a_node_that_may_be_left_out_can_be_null_but_not_a_word():
+    for noise in ("null", "loud"):
+        config, _ = _composed("train", NO_ARGUMENTS, ["data=synthetic", "training=unrolled", f"training.noise={noise}"])
+        if noise == "null":
+            check(resolved(config), train.TrainConfig)
+        else:
+            with pytest.raises(UserError, match=r"training\.noise='loud'"):
+                check(resolved(config), train.TrainConfig)
+
+
 def test_an_option_for_another_command_says_so():
     config, _ = _composed("train", NO_ARGUMENTS, ["model=fusion"])
     with pytest.raises(UserError, match="may be one for another command"):
