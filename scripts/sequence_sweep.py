@@ -10,6 +10,7 @@ of both protocols, from the true first mask, and writes per-frame rows, a CSV, c
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from lexy.data.synthetic import SyntheticSequences
 from lexy.evaluation.baselines import CopiedMask, Li, MovedMask, Otsu
 from lexy.evaluation.comparison import comparison
 from lexy.evaluation.evaluate import evaluate_all
+from lexy.files import replacing, sha256
 from lexy.networks.fusion import Fusion
 from lexy.report.clips import draw_clips
 from lexy.report.sequence_figures import draw_curves
@@ -74,9 +76,7 @@ class Run(NamedTuple):
 def runs(outputs: Path) -> list[Run]:
     """All trainings of the sweep."""
     every = [(row, seed) for row in ROWS for seed in (range(3) if row in THREE_SEEDS else range(1))]
-    return [
-        Run(row, seed, outputs / f"{row.lower().replace(', ', '_').replace(' ', '_')}_{seed}") for row, seed in every
-    ]
+    return [Run(row, seed, outputs / f"{_file_name(row)}_{seed}") for row, seed in every]
 
 
 def finished(run: Run) -> Path | None:
@@ -106,70 +106,85 @@ def train(outputs: Path, store: Path, rows: list[str], seeds: list[int], at_once
         list(pool.map(one, wanted))
 
 
-def methods(outputs: Path) -> list[tuple[str, int, Any, Direction]]:
-    """Name, seed, network and direction of everything in the table; says which rows are not trained yet."""
-    found: list[tuple[str, int, Any, Direction]] = [
-        (name, 0, network, Forward())
-        for name, network in {
-            "copied first mask": CopiedMask(), "moved first mask": MovedMask(),
-            "Otsu threshold": Otsu(), "Li threshold": Li(),
-        }.items()
-    ]  # fmt: skip
-    networks = {}
+class Method(NamedTuple):
+    """Something in the table; `name` is its row, and the digest tells its checkpoints from others."""
+
+    name: str
+    seed: int
+    network: Any
+    direction: Direction = Forward()
+    digest: str = ""
+
+
+def methods(outputs: Path) -> list[Method]:
+    """Everything in the table; says which rows are not trained yet."""
+    found = [
+        Method("copied first mask", 0, CopiedMask()),
+        Method("moved first mask", 0, MovedMask()),
+        Method("Otsu threshold", 0, Otsu()),
+        Method("Li threshold", 0, Li()),
+    ]
+    trained: dict[tuple[str, int], Method] = {}
     for run in runs(outputs):
         folder = finished(run)
         if folder is None:
             print(f"not trained yet: {run.row}, seed {run.seed}")
             continue
-        networks[run.row, run.seed] = lexy.load(folder / "best.ckpt")
-        found.append((run.row, run.seed, networks[run.row, run.seed], Forward()))
-    frame = networks.get((FRAME, 0))
+        path = folder / "best.ckpt"
+        trained[run.row, run.seed] = Method(run.row, run.seed, lexy.load(path), digest=sha256(path)[:8])
+    found += trained.values()
+    frame = trained.get((FRAME, 0))
     for name in (TRACK, BEST):
-        if frame is not None and (name, 0) in networks:
-            found.append((f"fusion of U-Net and {name}", 0, Fusion(frame, networks[name, 0]), Forward()))
-            found.append((f"{name}, forward + backward", 0, networks[name, 0], BothWays(frame)))
+        other = trained.get((name, 0))
+        if frame is not None and other is not None:
+            digest = frame.digest + other.digest
+            fusion = Fusion(frame.network, other.network)
+            found.append(Method(f"fusion of U-Net and {name}", 0, fusion, digest=digest))
+            found.append(Method(f"{name}, forward + backward", 0, other.network, BothWays(frame.network), digest))
     return found
 
 
-def table(outputs: Path, store: Path) -> None:
-    """Evaluate everything that is trained; write and print the tables."""
-    for protocol_name, protocol in PROTOCOLS.items():
-        data = SyntheticSequences(partial(HPAStills, store=str(store)), protocol)
-        start = TrueMask()
-        predict = {
-            (name, seed): Predictor(network, start, direction) for name, seed, network, direction in methods(outputs)
-        }
-        keys = {f"{name}#{seed}": (name, seed) for name, seed in predict}
-        one_step = {key: predict[keys[key]].one_step for key in keys if _steps(predict[keys[key]])}
-        by_key = {key: predict[keys[key]] for key in keys}
-        rows = evaluate_all(by_key, data.loader("test"), one_step, partial(counted, start=start))
-        tables: dict[str, pd.DataFrame] = {}
-        for key, (name, seed) in keys.items():
-            tables[name] = pd.concat([tables.get(name), rows[key].assign(seed=seed)])
-        folder = outputs / "tables" / protocol_name
-        folder.mkdir(parents=True, exist_ok=True)
-        pd.concat([part.assign(method=name) for name, part in tables.items()]).to_parquet(folder / "frames.parquet")
-        best = BEST if BEST in tables else FRAME
-        result = comparison(tables, best)
-        result["parameters"] = [_parameters(predict[name, 0]) for name in result.index]
-        result["minutes"] = [_minutes(outputs, name) for name in result.index]
-        result.to_csv(folder / "comparison.csv")
-        draw_curves(
-            {name: tables[name] for name in list(tables)[:2] + list(tables)[4:]}, folder / "curves.png", embedded=False
-        )
-        for name in tables:
-            path = folder / f"{name.replace(' ', '_')}.png"
-            draw_clips(predict[name, 0], data.loader("test"), rows[f"{name}#0"], path, embedded=False)
-        print(f"\n{protocol_name}: {len(data.rows('test'))} clips of {len(data.groups('test'))} fields")
-        print(_markdown(result))
+def measured(method: Method, data: SyntheticSequences, folder: Path) -> pd.DataFrame:
+    """Per-frame rows on the test split; kept in `folder`, for the next table."""
+    path = folder / f"{_file_name(method.name)}_{method.seed}_{method.digest}.parquet"
+    if not path.exists():
+        predict = _predictor(method)
+        one_step = {"": predict.one_step} if method.digest and predict.carries_mask else {}
+        rows = evaluate_all({"": predict}, data.loader("test"), one_step, partial(counted, start=predict.start))[""]
+        with replacing(path) as temporary:
+            rows.assign(method=method.name, seed=method.seed).to_parquet(temporary)
+        if method.seed == 0:
+            draw_clips(predict, data.loader("test"), rows, path.with_suffix(".png"), embedded=False)
+    return pd.read_parquet(path)
 
 
-def _steps(predictor: Predictor) -> bool:
-    return predictor.carries_mask and isinstance(predictor.network, torch.nn.Module)
+def table(outputs: Path, store: Path, protocol: str) -> None:
+    """Evaluate everything that is trained; write and print the table of a protocol."""
+    data = SyntheticSequences(partial(HPAStills, store=str(store)), PROTOCOLS[protocol])
+    folder = outputs / "tables" / protocol
+    every = methods(outputs)
+    tables: dict[str, pd.DataFrame] = {}
+    for method in every:
+        tables[method.name] = pd.concat([tables.get(method.name), measured(method, data, folder)])
+    result = comparison(tables, BEST if BEST in tables else FRAME)
+    result["parameters"] = [_parameters(next(m for m in every if m.name == name).network) for name in result.index]
+    result["minutes"] = [_minutes(outputs, str(name)) for name in result.index]
+    result.to_csv(folder / "comparison.csv")
+    shown = {name: table for name, table in tables.items() if "threshold" not in name}
+    draw_curves(shown, folder / "curves.png", embedded=False)
+    print(f"\n{protocol}: {len(data.rows('test'))} clips of {len(data.groups('test'))} fields")
+    print(_markdown(result))
 
 
-def _parameters(predictor: Predictor) -> int:
-    network = predictor.network
+def _predictor(method: Method) -> Predictor:
+    return Predictor(method.network, TrueMask(), method.direction)
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w-]+", "_", name).lower()
+
+
+def _parameters(network: Any) -> int:
     return sum(p.numel() for p in network.parameters()) if isinstance(network, torch.nn.Module) else 0
 
 
@@ -200,16 +215,17 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="further overrides for every training")
     parser.add_argument("--store", type=Path, required=True, help="made by lexy-prepare data=hpa crops.crop_size=64")
     parser.add_argument("--outputs", type=Path, default=Path("outputs/sequence_sweep"))
+    parser.add_argument("--protocols", nargs="+", choices=list(PROTOCOLS), default=list(PROTOCOLS), help="of the table")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="train only these")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), help="train only these")
     parser.add_argument("--at-once", type=int, default=2, help="trainings side by side, one thread each")
     arguments = parser.parse_args()
+    outputs, store = arguments.outputs, arguments.store
     if arguments.what == "train":
-        train(
-            arguments.outputs, arguments.store, arguments.rows, arguments.seeds, arguments.at_once, arguments.overrides
-        )
+        train(outputs, store, arguments.rows, arguments.seeds, arguments.at_once, arguments.overrides)
     else:
-        table(arguments.outputs, arguments.store)
+        for protocol in arguments.protocols:
+            table(outputs, store, protocol)
 
 
 if __name__ == "__main__":
