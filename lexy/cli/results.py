@@ -13,6 +13,7 @@ from lexy.evaluation.baselines import CopiedMask, Li, MovedMask, Otsu
 from lexy.evaluation.evaluate import evaluate_all
 from lexy.evaluation.results import Tables
 from lexy.files import replacing
+from lexy.networks.propagation import frame_network as without_mask
 from lexy.report.clips import draw_clips
 from lexy.report.console import show_results
 from lexy.report.panels import draw_panels, extremes
@@ -39,7 +40,10 @@ def baselines(predict: Predictor, data: Any, frame_network: str | None, allow: S
     if predict.carries_mask or data.sequences:
         networks = {"copied first mask": CopiedMask(), "moved first mask": MovedMask(), **networks}
     if frame_network is not None:
-        networks["frame by frame"] = checkpoints.load(frame_network, allow=allow)
+        try:
+            networks["frame by frame"] = without_mask(checkpoints.load(frame_network, allow=allow))
+        except ValueError as error:
+            raise UserError(f"frame_network={frame_network}: {error}.") from error
     return {name: Predictor(network, predict.start, Forward(), predict.device) for name, network in networks.items()}
 
 

@@ -22,7 +22,7 @@ class Tables:
     others : mapping of str to DataFrame
         The per-frame tables of the baselines.
     comparison : DataFrame
-        A row for the network and for each baseline, and what the network is better by.
+        A row for the network and for each baseline, and what the network is better by; empty without baselines.
     """
 
     frames: pd.DataFrame
@@ -39,7 +39,8 @@ class Tables:
         if own.groupby(["group", "video"]).size().max() > 1:
             summary = pd.concat([summary, sequence_summary(own)])
         others = {name: table for name, table in frames.items() if name != network}
-        return cls(own, summary, published_summary(own), others, comparison(frames, network))
+        beside = comparison(frames, network) if others else pd.DataFrame()
+        return cls(own, summary, published_summary(own), others, beside)
 
     @property
     def how(self) -> str:

@@ -6,7 +6,8 @@ import torch
 from annotated_types import Gt, Interval
 from torch import Tensor, nn
 
-from lexy.networks.propagation import Propagation, mask_contrast
+from lexy.networks.propagation import Propagation, mask_contrast, needs_mask
+from lexy.networks.propagation import frame_network as without_mask
 from lexy.networks.rollout import Recurrence
 
 
@@ -61,7 +62,9 @@ class Fusion(nn.Module):
         trust: Annotated[float, Interval(ge=0, le=1)] = 0.5,
     ) -> None:
         super().__init__()
-        self.frame_network, self.propagating_network = frame_network, propagating_network
+        if not needs_mask(propagating_network):
+            raise ValueError(f"{type(propagating_network).__name__} carries no mask: there is nothing to fuse")
+        self.frame_network, self.propagating_network = without_mask(frame_network), propagating_network
         self.area_jump, self.shift_jump = area_jump, shift_jump
         self.half_contrast, self.trust = half_contrast, trust
 

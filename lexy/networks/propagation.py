@@ -30,6 +30,19 @@ def needs_mask(network: Any) -> bool:
     return getattr(network, "needs_mask", False)
 
 
+def frame_network(network: Any) -> Any:
+    """The network itself, in evaluation mode, if it needs no mask.
+
+    Raises
+    ------
+    ValueError
+        It does.
+    """
+    if needs_mask(network):
+        raise ValueError(f"{type(network).__name__} carries a mask; give a network that needs none, such as a U-Net")
+    return network.eval()
+
+
 def feed_back(logits: Tensor, feedback: Feedback) -> Tensor:
     """The mask that the next step sees: probabilities with their gradient, or, as published, 0 and 1 cut at 0.5."""
     return logits.float().sigmoid() if feedback == "soft" else (logits >= 0).float()

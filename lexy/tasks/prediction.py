@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lexy.clip import Clip
 from lexy.networks.bidirectional import bright_end, propagate_both_ways
-from lexy.networks.propagation import needs_mask
+from lexy.networks.propagation import frame_network, needs_mask
 from lexy.networks.rollout import free_running, one_step
 from lexy.tasks.starts import Start, started
 
@@ -35,16 +35,16 @@ class BothWays:
     Parameters
     ----------
     network : Module
-        A trained frame network, which finds that end and its mask.
+        A trained frame network, which finds that end and its mask; ValueError if it needs one itself.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self.network = network.eval()
+        self.network = frame_network(network)
 
     def __call__(self, network: Any, clip: Clip, start: Start) -> Tensor:
         """See `Direction`."""
         frames = clip["frames"]
-        last, mask = bright_end(self.network.to(frames.device), frames)  # type: ignore[arg-type]
+        last, mask = bright_end(self.network.to(frames.device), frames)
         return propagate_both_ways(network, frames, started(network, clip, start), mask, last)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from lexy.clip import Clip
 from lexy.errors import UserError
 from lexy.files import fingerprint
-from lexy.networks.propagation import needs_mask
+from lexy.networks.propagation import frame_network, needs_mask
 from lexy.randomness import generator
 from lexy.tasks.mask_noise import MaskNoise
 
@@ -62,10 +62,11 @@ class PerturbedMask:
     def state(self, network: Any, clip: Clip) -> Any:
         """See `TrueMask.state`."""
         frames, masks = clip["frames"][:, 0], _first_masks(clip, self.name)
-        pairs = [
-            self.noise.pair(frames[i : i + 1].float(), masks[i : i + 1].float(), self._draw(video))
-            for i, video in enumerate(clip["video"])
-        ]
+        with torch.autocast(frames.device.type, enabled=False):
+            pairs = [
+                self.noise.pair(frames[i : i + 1].float(), masks[i : i + 1].float(), self._draw(video))
+                for i, video in enumerate(clip["video"])
+            ]
         previous, reference, mask = (torch.cat(part).to(frames.dtype) for part in zip(*pairs, strict=True))
         return network.with_mask(network.start(reference, mask), previous)
 
@@ -79,13 +80,13 @@ class PredictedMask:
     Parameters
     ----------
     network : Module
-        Needs no mask.
+        Needs no mask; ValueError if it does.
     """
 
     name, given = "unet", False
 
     def __init__(self, network: nn.Module) -> None:
-        self.network = network.eval()
+        self.network = frame_network(network)
 
     def state(self, network: Any, clip: Clip) -> Any:
         """See `TrueMask.state`; no mask of the clip is looked at."""

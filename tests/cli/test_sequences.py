@@ -132,3 +132,13 @@ def test_a_frame_network_that_saw_the_test_fields_is_refused(sequences):
     assert done.returncode == 1
     assert "no test" in done.stderr
     assert yaml.safe_load((folder / "status.json").read_text())["state"] == "done"
+
+
+@pytest.mark.parametrize("choice", ["start=unet", "start=truth"])
+def test_a_frame_network_that_carries_a_mask_is_refused(sequences, choice):
+    work, folder, _, _ = sequences
+    track = folder / "best.ckpt"
+    done = run(work, "evaluate", "data=synthetic", choice, *CLIPS, f"checkpoint={track}", f"frame_network={track}")
+    assert done.returncode == 1
+    assert "TrackNet carries a mask" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -35,6 +35,12 @@ class Says(nn.Module):
         return mask
 
 
+class Carries(Says):
+    """The same, and it says that it wants a mask."""
+
+    needs_mask = True
+
+
 def sure(mask: torch.Tensor) -> torch.Tensor:
     return (2 * mask - 1) * CONFIDENT
 
@@ -45,7 +51,7 @@ def frame(contrast: float) -> torch.Tensor:
 
 
 def fused(own: torch.Tensor, propagated: torch.Tensor, contrast: float = 0.5) -> torch.Tensor:
-    fusion = Fusion(Says(own), Says(propagated))
+    fusion = Fusion(Says(own), Carries(propagated))
     image = frame(contrast)
     logits, _ = fusion.step(fusion.start(image, disc()), image)
     return logits.sigmoid()
@@ -88,19 +94,19 @@ def test_nothing_found_by_either_is_no_error():
 
 
 def test_what_is_fused_is_propagated():
-    fusion = Fusion(Says(sure(disc(34))), Says(sure(disc(30))))
+    fusion = Fusion(Says(sure(disc(34))), Carries(sure(disc(30))))
     image = frame(0.5)
     logits, state = fusion.step(fusion.start(image, disc()), image)
     torch.testing.assert_close(state.propagating, logits.sigmoid(), rtol=0, atol=1e-5)
 
 
 def test_an_implausible_mask_does_not_become_the_measure_of_the_next():
-    fusion = Fusion(Says(sure(disc(12, 50, 4))), Says(sure(disc(12, 50, 4))))
+    fusion = Fusion(Says(sure(disc(12, 50, 4))), Carries(sure(disc(12, 50, 4))))
     image = frame(0.5)
     state = fusion.start(image, disc())
     _, after = fusion.step(state, image)
     assert torch.equal(after.trusted, state.trusted)
-    steady = Fusion(Says(sure(disc(33))), Says(sure(disc(33))))
+    steady = Fusion(Says(sure(disc(33))), Carries(sure(disc(33))))
     _, after = steady.step(steady.start(image, disc()), image)
     assert after.trusted[0, 1] == pytest.approx(33, abs=0.1)
 
@@ -119,3 +125,12 @@ def test_of_networks_rolls_out_over_a_batch():
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-3)
     with pytest.raises(ValueError, match="mask of the first frame"):
         fusion.start(frames[:, 0])
+
+
+def test_networks_in_the_wrong_place_are_refused():
+    torch.manual_seed(0)
+    backbone = partial(Vanilla, width=4, depth=2)
+    with pytest.raises(ValueError, match="TrackNet carries a mask"):
+        Fusion(TrackNet(backbone), TrackNet(backbone))
+    with pytest.raises(ValueError, match="UNet carries no mask"):
+        Fusion(UNet(backbone), UNet(backbone))
