@@ -64,7 +64,8 @@ def comparison(
         rows.append({"method": name, **qualities, **last})
     result = pd.DataFrame(rows).set_index("method")
     ends = ("", "_low", "_high", "_difference", "_difference_low", "_difference_high")
-    ordered = [f"{quality}{end}" for quality in QUALITIES for end in ends if quality in result]
+    columns = [f"{quality}{end}" for quality in QUALITIES for end in ends]
+    ordered = [column for column in columns if column in result]  # no difference to what the reference has not
     return result[[*ordered, *last]]
 
 

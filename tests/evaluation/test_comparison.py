@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from frame_tables import FEW, THREE
 
@@ -37,3 +38,11 @@ def test_comparison_says_which_method_does_not_fit() -> None:
         comparison({"a": THREE, "b": THREE.drop(columns="hd95")}, "a", resamples=FEW)
     with pytest.raises(UserError, match="a against b: worst frames"):
         comparison({"a": THREE, "b": THREE[THREE["frame"] > 0]}, "a", resamples=FEW)
+
+
+def test_a_reference_without_one_step_has_no_difference_to_it() -> None:
+    found = comparison({"a": THREE, "b": THREE.assign(dice_one_step=1.0)}, "a", resamples=FEW)
+    assert found.loc["b", "dice_one_step"] == 1.0
+    assert np.isnan(found.loc["a", "dice_one_step"])
+    assert "dice_one_step_difference" not in found
+    assert "dice_difference" in found
