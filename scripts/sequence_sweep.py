@@ -153,7 +153,7 @@ def measured(method: Method, data: SyntheticSequences, folder: Path) -> pd.DataF
     path = folder / f"{_file_name(method.name)}_{method.seed}_{method.digest}.parquet"
     if not path.exists():
         predict = _predictor(method)
-        one_step = {"": predict.one_step} if method.digest and predict.carries_mask else {}
+        one_step = {"": predict.one_step} if method.digest and predict.feeds_back else {}
         rows = evaluate_all({"": predict}, data.loader("test"), one_step, partial(counted, start=predict.start))[""]
         with replacing(path) as temporary:
             rows.assign(method=method.name, seed=method.seed).to_parquet(temporary)
@@ -165,7 +165,7 @@ def measured(method: Method, data: SyntheticSequences, folder: Path) -> pd.DataF
 def table(outputs: Path, store: Path, protocol: str) -> None:
     """Evaluate everything that is trained; write and print the table of a protocol."""
     data = SyntheticSequences(partial(HPAStills, store=str(store)), PROTOCOLS[protocol])
-    folder = outputs / "tables" / protocol
+    folder = outputs / "tables" / f"{protocol}_{data.fingerprint()[:8]}"
     every = methods(outputs)
     tables: dict[str, pd.DataFrame] = {}
     for method in every:

@@ -37,24 +37,21 @@ def evaluate(config: DictConfig) -> None:
     The folder's name holds a digest of the checkpoints, of how they are used and of the data: the same evaluation has
     the same folder.
     """
-    from lexy import checkpoint as checkpoints
     from lexy.cli.build import build
-    from lexy.cli.results import baselines, check_not_trained_on, draw, evaluate_split
+    from lexy.cli.results import baselines, check_not_trained_on, checkpoint_files, draw, evaluate_split
     from lexy.files import fingerprint, sha256
     from lexy.report.console import show_results
     from lexy.tasks.prediction import Predictor
 
     plain = resolved(config)
     data = build(config.data, "data")
-    files = [path for path in (config.checkpoint, config.frame_network) if path is not None]
-    for path in files:
-        facts = checkpoints.read(path)[checkpoints.KEY]
-        if config.split == "test":
-            check_not_trained_on(facts, data)
+    files = list(dict.fromkeys([config.checkpoint, *checkpoint_files(plain)]))
+    if config.split == "test":
+        check_not_trained_on(files, data)
     network, start = build(config.model, "model"), build(config.start, "start")
     predict = Predictor(network, start, build(config.direction, "direction"), config.device)
     others = baselines(predict, data, config.frame_network, list(config.allow))
-    digests = [sha256(Path(path)) for path in files]
+    digests = [sha256(Path(path)) for path in files]  # the one that is evaluated first
     facts = {"run": Path(config.checkpoint).resolve().parent.name, "checkpoint": digests[0][:16]}
     tables = evaluate_split(predict, data, config.split, facts, others)
     used = fingerprint([*digests, *(_without_paths(plain[group]) for group in ("model", "start", "direction"))])

@@ -40,11 +40,27 @@ def baselines(predict: Predictor, data: Any, frame_network: str | None, allow: S
     if predict.carries_mask or data.sequences:
         networks = {"copied first mask": CopiedMask(), "moved first mask": MovedMask(), **networks}
     if frame_network is not None:
-        try:
-            networks["frame by frame"] = without_mask(checkpoints.load(frame_network, allow=allow))
-        except ValueError as error:
-            raise UserError(f"frame_network={frame_network}: {error}.") from error
+        networks["frame by frame"] = load_frame_network(frame_network, allow)
     return {name: Predictor(network, predict.start, Forward(), predict.device) for name, network in networks.items()}
+
+
+def load_frame_network(path: str, allow: Sequence[str]) -> Any:
+    """The network of a checkpoint, if it needs no mask; UserError if it does."""
+    try:
+        return without_mask(checkpoints.load(path, allow=allow))
+    except ValueError as error:
+        raise UserError(f"frame_network={path}: {error}.") from error
+
+
+def checkpoint_files(plain: Any) -> list[str]:
+    """Every checkpoint that a resolved config loads."""
+    if isinstance(plain, list):
+        return [path for item in plain for path in checkpoint_files(item)]
+    if not isinstance(plain, dict):
+        return []
+    own = [plain["path"]] if plain.get("_target_") == "lexy.checkpoint.load" else []
+    named = [plain["frame_network"]] if isinstance(plain.get("frame_network"), str) else []
+    return sorted({*own, *named, *(path for item in plain.values() for path in checkpoint_files(item))})
 
 
 def evaluate_split(
@@ -52,18 +68,23 @@ def evaluate_split(
 ) -> Tables:
     """Tables of one split; `facts` become columns of the per-frame table, `others` are evaluated beside `predict`."""
     methods = {NETWORK: predict, **others}
-    one_step = {NETWORK: predict.one_step} if predict.carries_mask and data.sequences else {}
+    one_step = {NETWORK: predict.one_step} if predict.feeds_back and data.sequences else {}
     frames = evaluate_all(methods, data.loader(split), one_step, partial(counted, start=predict.start))
     facts = {
         **facts,
         "data": data.name,
         "split": split,
         "fold": -1 if data.fold is None else data.fold,
-        "start": predict.start.name if predict.carries_mask else "none",
-        "rollout": "free-running" if data.sequences or not predict.carries_mask else "one step",
+        "first_frame": "given" if predict.start.given and data.sequences else "counts",
     }
     for name, table in frames.items():
-        for position, (column, value) in enumerate({**facts, "method": name}.items()):
+        method = methods[name]
+        how = {
+            "method": name,
+            "start": method.start.name if method.carries_mask else "none",
+            "rollout": "one step" if method.carries_mask and not data.sequences else method.direction.name,
+        }
+        for position, (column, value) in enumerate({**facts, **how}.items()):
             table.insert(position, column, value)
     return Tables.of(frames, NETWORK)
 
@@ -75,7 +96,7 @@ def evaluate_run(
     trainer: Any,
     loggers: list[Any],
     seed: int,
-    frame_network: str | None,
+    frame_network: tuple[str | None, Sequence[str]],
     again: list[str],
 ) -> float:
     """Evaluate the best checkpoint of a finished training on validation and test; write, draw, log and show.
@@ -88,8 +109,8 @@ def evaluate_run(
         Of the training.
     seed : int
         Becomes a column of the tables.
-    frame_network : str or None
-        See `baselines`.
+    frame_network : tuple
+        Its checkpoint, or None, and the packages that it may name: see `baselines`.
     again : list of str
         The overrides that a further evaluation needs to find the same data.
 
@@ -101,7 +122,7 @@ def evaluate_run(
     path = folder / "best.ckpt"
     task.network.load_state_dict(checkpoints.weights(checkpoints.read(path)))
     predict = Predictor(task.network, task.start, Forward(), trainer.strategy.root_device)
-    others = {"val": {}, "test": baselines(predict, data, frame_network)}
+    others = {"val": {}, "test": baselines(predict, data, *frame_network)}
     tables = {}
     for split in ("val", "test"):
         tables[split] = evaluate_split(predict, data, split, {"run": folder.name, "seed": seed}, others[split])
@@ -125,23 +146,24 @@ def draw(tables: Tables, predict: Predictor, data: Any, split: str, folder: Path
     return pictures
 
 
-def check_not_trained_on(facts: Mapping[str, Any], data: Any) -> None:
-    """Refuse a test on fields that the checkpoint was trained on or chosen by.
+def check_not_trained_on(paths: Sequence[str], data: Any) -> None:
+    """Refuse a test on fields that one of these checkpoints was trained on or chosen by.
 
     Raises
     ------
     UserError
         There are such fields in the test split.
     """
-    trained = facts["data"]
-    shared = sorted(data.groups("test") & set(trained.get("groups", [])))
-    if shared:
-        right = "null" if trained["fold"] is None else trained["fold"]
-        raise UserError(
-            f"{len(shared)} fields of the test split ({shared[0]}, ...) were among the training or validation fields "
-            f"of this checkpoint: no test. It was trained with data={trained['name']}, data.fold={right}. "
-            f"Give data.fold={right} and the same data, or choose another split."
-        )
+    for path in paths:
+        trained = checkpoints.read(path)[checkpoints.KEY]["data"]
+        shared = sorted(data.groups("test") & set(trained.get("groups", [])))
+        if shared:
+            right = "null" if trained["fold"] is None else trained["fold"]
+            raise UserError(
+                f"{len(shared)} fields of the test split ({shared[0]}, ...) were among the training or validation "
+                f"fields of {path}: no test. It was trained with data={trained['name']}, data.fold={right}. "
+                f"Give data.fold={right} and the same data, or choose another split."
+            )
 
 
 def write_config(folder: Path, config: DictConfig, plain: Mapping[str, Any]) -> None:

@@ -47,6 +47,7 @@ class TrainConfig:
     seed: Annotated[int, Ge(0)]
     resume: Literal["never", "auto"]
     frame_network: str | None
+    allow: list[str]
     label: str
     tags: list[str]
 
@@ -71,6 +72,7 @@ def train(config: DictConfig) -> float:
     """
     from lexy.cli.build import build
     from lexy.cli.identity import held, identity
+    from lexy.cli.results import check_not_trained_on, checkpoint_files, load_frame_network
     from lexy.report.console import show_finished
 
     plain = resolved(config)
@@ -84,8 +86,9 @@ def train(config: DictConfig) -> float:
     task = build(config.task, "task")(network=network, spec=plain["model"], data=data.describe())
     data.rows("test")
     _check_fits(task, data)
+    check_not_trained_on(checkpoint_files(plain), data)
     if config.frame_network is not None:
-        _check_frame_network(config.frame_network, data)
+        load_frame_network(config.frame_network, config.allow)
 
     folder, done = _folder(config, identity(config, data.fingerprint()))
     if done:
@@ -98,8 +101,14 @@ def train(config: DictConfig) -> float:
 def _check_fits(task: Any, data: Any) -> None:
     """Refuse, before a folder is made, stills for what needs clips of several frames."""
     from lexy.networks.propagation import needs_mask
+    from lexy.tasks.starts import TrueMask
     from lexy.tasks.training import Unrolled
 
+    if needs_mask(task.network) and not hasattr(task.network, "with_mask"):
+        raise UserError(
+            f"model: {type(task.network).__name__} needs a mask but has no method with_mask(state, mask), by which it "
+            "is given another one. See lexy/networks/tracknet.py."
+        )
     if data.sequences:
         return
     if isinstance(task.way, Unrolled):
@@ -107,18 +116,11 @@ def _check_fits(task: Any, data: Any) -> None:
             f"training=unrolled needs clips of several frames, data={data.name} has stills. Give data=synthetic, or "
             "training=stills or self_feeding."
         )
-    if task.start.given and needs_mask(task.network):
+    if isinstance(task.start, TrueMask) and needs_mask(task.network):
         raise UserError(
             f"start=truth gives away the mask of the first frame, and data={data.name} has no other. Give "
             "start=perturbed or start=unet."
         )
-
-
-def _check_frame_network(path: str, data: Any) -> None:
-    from lexy import checkpoint as checkpoints
-    from lexy.cli.results import check_not_trained_on
-
-    check_not_trained_on(checkpoints.read(path)[checkpoints.KEY], data)
 
 
 def _is_leader() -> bool:
@@ -175,7 +177,9 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
             trainer.save_checkpoint(best)
         if trainer.is_global_zero:
             again = _same_data(plain, data)
-            value = evaluate_run(folder, data, task, trainer, loggers, config.seed, config.frame_network, again)
+            value = evaluate_run(
+                folder, data, task, trainer, loggers, config.seed, (config.frame_network, config.allow), again
+            )
             status.update(state="done", best_val_dice=value)
             return value
     return float("nan")

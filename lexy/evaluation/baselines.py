@@ -77,6 +77,8 @@ class MovedMask:
         near = torch.roll(correlation, (down, across), dims=(1, 2))[:, : 2 * down + 1, : 2 * across + 1]
         best = near.flatten(1).argmax(dim=1)
         shift = torch.stack([best // near.shape[2] - down, best % near.shape[2] - across], dim=1)
+        better = near.flatten(1).amax(dim=1) > near[:, down, across] + 1e-6  # without edges there is no peak
+        shift = shift * better[:, None]
         return _logits(_translated(state.mask, shift)), state
 
     def with_mask(self, state: Registered, mask: Tensor) -> Registered:

@@ -56,5 +56,5 @@ class Tables:
                 table.to_parquet(temporary, index=False)
         for name in ("summary", "published", *(["comparison"] if self.others else [])):
             with replacing(folder / f"{split}_{name}.csv") as temporary:
-                getattr(self, name).to_csv(temporary)
+                getattr(self, name).assign(how=self.how).to_csv(temporary)
         return folder

@@ -108,7 +108,8 @@ class Fusion(nn.Module):
         shape = _shape(probability)
         area, before = shape[:, 0].clamp(min=1e-6), trusted[:, 0].clamp(min=1e-6)
         moved = torch.linalg.vector_norm(shape[:, 1:] - trusted[:, 1:], dim=1) / before.sqrt()
-        return decided * torch.exp(-(area / before).log().abs() / self.area_jump - moved / self.shift_jump)
+        jump = (area / before).log().abs() / self.area_jump + moved / self.shift_jump
+        return decided * torch.exp(-torch.where(trusted[:, 0] < 1, 0.0, jump))  # nothing was there to compare with
 
 
 def _shape(probability: Tensor) -> Tensor:

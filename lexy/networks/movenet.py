@@ -45,6 +45,7 @@ class MoveNet(nn.Module):
     """
 
     needs_mask = True
+    feeds_back = False  # only the first mask counts: a one-step figure would be the free-running one
 
     def __init__(self, backbone: Callable[..., Backbone], passes: Annotated[int, Gt(0)] = 2) -> None:
         super().__init__()
@@ -63,14 +64,15 @@ class MoveNet(nn.Module):
     def forward(self, frame: Tensor, anchor: Anchor) -> Tensor:
         """Logits (B, 1, H, W) of frames (B, 1, H, W)."""
         height, width = frame.shape[-2:]
-        there = torch.cat([anchor.frame.float(), anchor.mask.float()], dim=1)
+        frame, *parts = (pad_to_multiple(part, self.backbone.stride) for part in (frame, *anchor))
+        there = torch.cat([part.float() for part in parts[:2]], dim=1)
         flow = torch.zeros(len(frame), 2, 1, 1, device=frame.device)
         for _ in range(self.passes):
             x = torch.cat([frame, moved(there, flow).to(frame.dtype)], dim=1)
-            features = self.backbone.encode(pad_to_multiple(x, self.backbone.stride))
+            features = self.backbone.encode(x)
             flow = flow + REACH * self.flow(features[-1]).float().tanh()
-        correction = self.backbone.decode(features)[..., :height, :width].float()
-        return self.keep * moved(anchor.logits, flow) + self.gain * correction
+        correction = self.backbone.decode(features).float()
+        return (self.keep * moved(parts[2], flow) + self.gain * correction)[..., :height, :width]
 
     def start(self, frame: Tensor, mask: Tensor | None = None) -> Anchor:
         """The anchor is the first frame with its mask; ValueError without a mask."""

@@ -31,7 +31,8 @@ def show_results(tables: Tables, folder: Path, data: Any, split: str, again: Seq
     if tables.others:
         console.print(comparison_table(tables.comparison, f"beside baselines: {title}", embedded=data.embedded))
     published = ", ".join(f"{name} {row['mean']:.3f} ± {row['sd']:.3f}" for name, row in tables.published.iterrows())
-    console.print(f"As published (mean ± s.d. over all crops, non-finite distances dropped): {published}\n")
+    over = "over videos, s.d. within them" if data.sequences else "± s.d. over all crops"
+    console.print(f"As published (mean {over}, non-finite distances dropped): {published}\n")
     for label, names in (
         (
             "tables",
@@ -54,7 +55,8 @@ def show_finished(folder: Path, data: Any) -> None:
     console = Console(highlight=False)
     console.print(f"This run is done already: {folder} (resume=never makes it again)")
     summary = pd.read_csv(folder / "test_summary.csv", index_col=0)
-    console.print(summary_table(summary, f"{data.name}, test split", embedded=data.embedded))
+    how = f", {summary['how'].iloc[0]}" if "how" in summary else ""
+    console.print(summary_table(summary, f"{data.name}, test split{how}", embedded=data.embedded))
 
 
 def summary_table(summary: pd.DataFrame, title: str, *, embedded: bool) -> Table:

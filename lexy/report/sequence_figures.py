@@ -60,7 +60,7 @@ def comparison_table(comparison: pd.DataFrame, title: str, *, embedded: bool) ->
     Parameters
     ----------
     comparison : DataFrame
-        As `lexy.evaluation.sequences.comparison` gives it.
+        As `lexy.evaluation.comparison.comparison` gives it.
     title : str
     embedded : bool
         Whether the data are the phantom: the title then says so.

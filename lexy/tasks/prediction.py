@@ -15,7 +15,9 @@ PIXELS = 2**15  # of a frame of all clips that a CPU works on at once, so that t
 
 
 class Direction(Protocol):
-    """How time is walked."""
+    """How time is walked; tables have its `name`."""
+
+    name: str
 
     def __call__(self, network: Any, clip: Clip, start: Start) -> Tensor:
         """Logits, float32 (B, T, 1, H, W)."""
@@ -23,6 +25,8 @@ class Direction(Protocol):
 
 class Forward:
     """From the first frame to the last, each seen once: what can be done while a video is being taken."""
+
+    name = "free-running"
 
     def __call__(self, network: Any, clip: Clip, start: Start) -> Tensor:
         """See `Direction`."""
@@ -37,6 +41,8 @@ class BothWays:
     network : Module
         A trained frame network, which finds that end and its mask; ValueError if it needs one itself.
     """
+
+    name = "free-running from both ends"
 
     def __init__(self, network: nn.Module) -> None:
         self.network = frame_network(network)
@@ -75,8 +81,14 @@ class Predictor:
 
     @property
     def carries_mask(self) -> bool:
-        """Whether there is a difference between the two."""
+        """Whether the network starts from a mask."""
         return needs_mask(self.network)
+
+    @property
+    def feeds_back(self) -> bool:
+        """Whether a one-step figure says something: masks are passed on, forward in time."""
+        passes_on = getattr(self.network, "feeds_back", True)
+        return self.carries_mask and passes_on and isinstance(self.direction, Forward)
 
     def _one_step(self, clip: Clip) -> Tensor:
         state = started(self.network, clip, self.start)

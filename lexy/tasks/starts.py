@@ -44,9 +44,10 @@ class TrueMask:
 
 
 class PerturbedMask:
-    """The true mask and the first frame with its mask as a reference, both made wrong, independently of each other.
+    """The true mask of the first frame made wrong. The first frame counts in no mean, unless it is the only one.
 
-    Draws are a function of the seed and the clip's name.
+    On stills there is a reference too, the frame with its mask, made wrong independently of that: one step. Draws are a
+    function of the seed and the clip's name.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class PerturbedMask:
     seed : int
     """
 
-    name, given = "perturbed", False
+    name, given = "perturbed", True
 
     def __init__(self, noise: MaskNoise, seed: Annotated[int, Ge(0)] = 0) -> None:
         self.noise, self.seed = noise, seed
@@ -68,6 +69,8 @@ class PerturbedMask:
                 for i, video in enumerate(clip["video"])
             ]
         previous, reference, mask = (torch.cat(part).to(frames.dtype) for part in zip(*pairs, strict=True))
+        if clip["labelled"].shape[1] > 1:
+            return network.start(frames, previous)
         return network.with_mask(network.start(reference, mask), previous)
 
     def _draw(self, video: str) -> torch.Generator:

@@ -150,15 +150,17 @@ class Unrolled:
         length = self.lengths[min(int(progress * len(self.lengths)), len(self.lengths) - 1)]
         lead = int(torch.randint(self.lead + 1, (), generator=draw))
         frames, masks, labelled = self._windows(clip, lead + length, draw)
+        if needs_mask(network) and not bool(labelled[:, 0].all()):
+            raise UserError("training=unrolled starts from masks, but some clips have frames without one.")
         state = network.start(frames[:, 0], self._first(masks[:, 0], draw) if needs_mask(network) else None)
         lead = max(0, frames.shape[1] - length)
-        with torch.no_grad():
+        with torch.no_grad(), _evaluating(network):
             for frame in frames.unbind(dim=1)[:lead]:
                 _, state = network.step(state, frame)
         frames, masks, labelled = frames[:, lead:], masks[:, lead:], labelled[:, lead:]
         logits, state = self._unrolled(network, state, frames, masks, labelled & self._given(labelled, progress, draw))
         terms = [Term(logits[labelled], masks[labelled])]
-        return terms + self._back(network, state, frames, masks) if self.cycle else terms
+        return terms + self._back(network, state, frames, masks, labelled[:, 0]) if self.cycle else terms
 
     def _unrolled(self, network: Any, state: Any, frames: Tensor, masks: Tensor, given: Tensor) -> tuple[Tensor, Any]:
         """Logits of a window, and the state after it; where a mask is `given`, the next frame is told the true one."""
@@ -179,10 +181,10 @@ class Unrolled:
         given = torch.rand(labelled.shape, generator=draw) < start + (end - start) * progress
         return given.to(labelled.device)
 
-    def _back(self, network: Any, state: Any, frames: Tensor, masks: Tensor) -> list[Term]:
+    def _back(self, network: Any, state: Any, frames: Tensor, masks: Tensor, known: Tensor) -> list[Term]:
         for frame in frames.flip(1)[:, 1:].unbind(dim=1):
             logits, state = self._step(network, state, frame)
-        return [Term(logits, masks[:, 0], self.cycle)]
+        return [Term(logits[known], masks[known, 0], self.cycle)] if bool(known.any()) else []
 
     def _step(self, network: Any, state: Any, frame: Tensor) -> Any:
         if self.recompute:
@@ -210,8 +212,6 @@ class Unrolled:
         order = torch.where(backwards, order.flip(1), order).to(clip["frames"].device)
         rows = torch.arange(count, device=order.device)[:, None]
         frames, masks, labelled = (clip[key][rows, order] for key in ("frames", "masks", "labelled"))
-        if not bool(labelled[:, 0].all()):
-            raise UserError("training=unrolled starts from masks, but some clips have frames without one.")
         return frames, masks, labelled
 
 

@@ -51,6 +51,15 @@ def test_perturbed_masks_and_reference_differ_from_the_truth_and_from_each_other
     assert counted(data, PerturbedMask(UnbiasedNoise()))["labelled"].all()
 
 
+def test_on_a_clip_only_the_mask_is_perturbed_and_its_frame_does_not_count():
+    data, start = discs(2, 3), PerturbedMask(UnbiasedNoise())
+    state = start.state(Recording(), data)
+    assert torch.equal(state.frame, data["frames"][:, 0])
+    assert torch.equal(state.mask, state.reference)
+    assert not torch.equal(state.mask, data["masks"][:, 0])
+    assert counted(data, start)["labelled"].tolist() == [[False, True, True]] * 2
+
+
 def test_perturbed_draws_hang_on_the_clip_not_on_its_batch():
     start, data = PerturbedMask(UnbiasedNoise()), discs()
     alone = {key: value[1:2] for key, value in data.items()}

@@ -137,7 +137,8 @@ def _cytoplasm(images: Tensor, masks: Tensor, main: Tensor, radius: Tensor, grai
     synthetic = ((near * (1 + 0.45 * coarse) - reach) / 0.6).clamp(0, 1) ** 0.7 * (1 + 0.12 * fine + 0.1 * coarse)
     present = (blur(real, 0.2 * radius) / 0.5).clamp(0, 1) * bright
     mixed = bright * real + (1 - present) * synthetic.clamp(min=0)
-    return mixed / mean_within(mixed, dilate_box(main, RING) * (1 - halo)).view(-1, 1, 1, 1)
+    level = mean_within(mixed, dilate_box(main, RING) * (1 - halo)).nan_to_num(0.0)  # none: hidden by other nuclei
+    return mixed / torch.where(level > SMALL, level, 1.0).view(-1, 1, 1, 1)
 
 
 def _standardised(noise: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ class Sequences:
     frames : Tensor, float32 (B, T, 1, H, W), in [0, 1]
     masks : Tensor, float32 (B, T, 1, H, W), in {0, 1}
         All nuclei of the frame.
-    contrast : Tensor, float32 (B, T), in [-1, 1]
+    contrast : Tensor, float32 (B, T)
         What the construction gave the nuclei: (nucleus − cytoplasm) / (nucleus + cytoplasm), before blur and noise.
     """
 

@@ -92,7 +92,7 @@ class Translocation(Protocol):
         If the two numbers of a range are in the wrong order.
     """
 
-    frames: Annotated[int, Gt(0)] = 30
+    frames: Annotated[int, Ge(2)] = 30
     interval: Positive = 30.0
     start: Range = (0.0, 0.0)
     onset: Range = (30.0, 150.0)
