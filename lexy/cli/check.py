@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, InterpolationToMissingValueError, OmegaConfBaseException
 from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
@@ -30,6 +30,9 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         plain = {} if missing else OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0]
+        if isinstance(error, InterpolationToMissingValueError):
+            key = reason.rpartition(" ")[2]
+            raise UserError(f"{key} has no value. Give one: {key}=VALUE") from error
         if isinstance(error, InterpolationKeyError):
             reason += " in this command's config. The chosen option may be one for another command"
         raise UserError(f"{error.full_key}: {reason}.") from error

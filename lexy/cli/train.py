@@ -218,7 +218,7 @@ def _recorded(
     facts = {"name": data.name, "fingerprint": data.fingerprint(), "fold": data.fold, "embedded": data.embedded}
     status.update(state="running", run=folder.name, run_id=run_id, data=facts)
     choices = HydraConfig.get().runtime.choices
-    tags = {*plain["tags"], *plain["label"].split("-"), choices["training"]}
+    tags = {*plain["tags"], *plain["label"].split("-"), str(choices.get("training", "written-config"))}
     tags |= {"phantom-data"} if data.embedded else set()
     tags |= {"one-step"} if needs_mask(task.network) and not data.sequences else set()
     given = {"folder": folder, "run_id": run_id, "config": plain | {"run_folder": str(folder)}, "tags": sorted(tags)}

@@ -28,7 +28,7 @@ BESIDE = {
     "direction": ["checkpoint=a.ckpt", "frame_network=b.ckpt"],
     "of trained networks": ["checkpoint=a.ckpt", "frame_network=b.ckpt"],
 }
-CHOSEN_AT = {"prepare": "data", "prepare/unread": "data", "mask_noise": "mask_noise@training.noise"}
+CHOSEN_AT = {"prepare": "data", "prepare/unread": "data", "mask_noise": "mask_noise@start.noise"}
 OF_EVALUATE = {"direction", "of trained networks"}
 
 
