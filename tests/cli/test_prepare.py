@@ -58,7 +58,7 @@ def test_a_failed_shard_fails_the_sweep_in_processes_of_its_own(tmp_path: Path) 
         tmp_path, "prepare", "-m", "stage=label", "shard=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"
     )
     assert result.returncode == 1
-    assert "error: outputs/data/work/downloaded.parquet" in result.stderr
+    assert f"error: {Path('outputs', 'data', 'work', 'downloaded.parquet')}" in result.stderr
     assert "Traceback" not in result.stderr
 
 
