@@ -5,11 +5,12 @@ python scripts/sequence_speed.py --frames 8 --recompute     # MB that one unroll
 
 import argparse
 import math
-import resource
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -177,10 +178,15 @@ def step_memory(frames: int, *, recompute: bool) -> float:
     images = torch.rand(BATCH, frames, 1, 128, 128)
     clip: Any = {"frames": images, "masks": images.round(), "labelled": torch.ones(BATCH, frames, dtype=torch.bool)}
     way = Unrolled(None, [frames], recompute=recompute)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak()
     (term,) = way(network, clip, torch.Generator().manual_seed(0), 0.0)
     term.logits.square().mean().backward()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return _peak() - before
+
+
+def _peak() -> float:
+    """Most memory that this process ever had, MB; `getrusage` would count what its parent had before exec."""
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]) / 1024
 
 
 if __name__ == "__main__":
