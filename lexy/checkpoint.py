@@ -1,6 +1,7 @@
 """Checkpoints that rebuild their network by themselves, and run no code of whoever wrote them."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,32 @@ KEY = "lexy"
 OWN_NETWORKS = "lexy.networks"
 
 
-def facts(spec: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, and what its checkpoint knows of it.
+
+    Attributes
+    ----------
+    network : Module
+        On the CPU, in evaluation mode.
+    frame_network : Module or None
+        What starts a network that carries a mask, likewise.
+    nucleus_diameter : float or None
+        Of the nuclei that it was trained on, pixels.
+    crop_size : tuple of two int, or None
+        Height and width of the frames that it was trained on, pixels.
+    pixel_size : float or None
+        Of those frames, µm.
+    """
+
+    network: nn.Module
+    frame_network: nn.Module | None
+    nucleus_diameter: float | None
+    crop_size: tuple[int, int] | None
+    pixel_size: float | None
+
+
+def facts(spec: dict[str, Any], data: dict[str, Any], frame_network: dict[str, Any] | None = None) -> dict[str, Any]:
     """What a checkpoint keeps beside the weights.
 
     Parameters
@@ -22,14 +48,22 @@ def facts(spec: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     spec : dict
         The network's resolved config: plain values and nested dicts with `_target_`.
     data : dict
-        What the network was trained on (name, fingerprint, fold), plain values.
+        What the network was trained on, plain values: `describe` of its datamodule.
+    frame_network : dict, optional
+        A network that starts this one, as `packed` gives it.
 
     Returns
     -------
     dict
-        Of plain values only, so that it loads with `weights_only=True`.
+        Of plain values and tensors only, so that it loads with `weights_only=True`.
     """
-    return {"format": FORMAT, "network": spec, "data": data}
+    return {"format": FORMAT, "network": spec, "data": data, "frame_network": frame_network}
+
+
+def packed(path: str | Path) -> dict[str, Any]:
+    """The network of a checkpoint as another one carries it: its spec and its weights."""
+    checkpoint = read(path)
+    return {"network": checkpoint[KEY]["network"], "weights": weights(checkpoint)}
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -63,7 +97,18 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def load(path: str | Path, allow: Iterable[str] = ()) -> nn.Module:
-    """Rebuild a trained network from its checkpoint alone.
+    """Rebuild a trained network from its checkpoint alone; see `open_trained`.
+
+    Returns
+    -------
+    Module
+        On the CPU, in evaluation mode.
+    """
+    return open_trained(path, allow).network
+
+
+def open_trained(path: str | Path, allow: Iterable[str] = ()) -> Trained:
+    """Rebuild a trained network from its checkpoint, with what the checkpoint knows.
 
     Parameters
     ----------
@@ -72,20 +117,29 @@ def load(path: str | Path, allow: Iterable[str] = ()) -> nn.Module:
     allow : iterable of str
         Packages besides `lexy.networks` whose classes the checkpoint may name, for example 'mynetworks'.
 
-    Returns
-    -------
-    Module
-        On the CPU, in evaluation mode.
-
     Raises
     ------
     UserError
         As for `read`; a class that is not allowed; weights that do not fit.
     """
     checkpoint = read(path)
-    network = build(checkpoint[KEY]["network"], (OWN_NETWORKS, *allow))
+    own, allowed = checkpoint[KEY], (OWN_NETWORKS, *allow)
+    data, starter = own["data"], own.get("frame_network")
+    size = data.get("crop_size")
+    return Trained(
+        network=_filled(own["network"], weights(checkpoint), allowed, path),
+        frame_network=None if starter is None else _filled(starter["network"], starter["weights"], allowed, path),
+        nucleus_diameter=data.get("nucleus_diameter"),
+        crop_size=None if size is None else (int(size[0]), int(size[1])),
+        pixel_size=data.get("pixel_size"),
+    )
+
+
+def _filled(spec: dict[str, Any], state: dict[str, Tensor], allow: Iterable[str], path: str | Path) -> nn.Module:
+    """A network with its weights."""
+    network = build(spec, allow)
     try:
-        network.load_state_dict(weights(checkpoint))
+        network.load_state_dict(state)
     except RuntimeError as error:
         raise UserError(
             f"checkpoint={str(path)!r}: its weights do not fit the network that it names ({error})."

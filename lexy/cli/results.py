@@ -59,7 +59,7 @@ def checkpoint_files(plain: Any) -> list[str]:
     if not isinstance(plain, dict):
         return []
     own = [plain["path"]] if plain.get("_target_") == "lexy.checkpoint.load" else []
-    named = [plain["frame_network"]] if isinstance(plain.get("frame_network"), str) else []
+    named = [plain[key] for key in ("frame_network", "pretrained") if isinstance(plain.get(key), str)]
     return sorted({*own, *named, *(path for item in plain.values() for path in checkpoint_files(item))})
 
 

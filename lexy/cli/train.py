@@ -6,6 +6,7 @@ import secrets
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class TrainConfig:
     seed: Annotated[int, Ge(0)]
     resume: Literal["never", "auto"]
     frame_network: str | None
+    pretrained: str | None
     allow: list[str]
     label: str
     tags: list[str]
@@ -70,9 +72,13 @@ def train(config: DictConfig) -> float:
     float
         Best `val/dice`, for a sweeper.
     """
+    import pandas as pd
+
+    from lexy.checkpoint import packed
     from lexy.cli.build import build
     from lexy.cli.identity import held, identity
     from lexy.cli.results import check_not_trained_on, checkpoint_files, load_frame_network
+    from lexy.networks.propagation import needs_mask
     from lexy.report.console import show_finished
 
     plain = resolved(config)
@@ -83,19 +89,38 @@ def train(config: DictConfig) -> float:
     data = build(config.data, "data")
     network = build(config.model, "model")
     _try_out(config, network)
-    task = build(config.task, "task")(network=network, spec=plain["model"], data=data.describe())
+    starter = None
+    if config.frame_network is not None:
+        load_frame_network(config.frame_network, config.allow)
+        starter = packed(config.frame_network) if needs_mask(network) else None
+    transferred = [] if config.pretrained is None else _pretrained(network, config.pretrained)
+    task = build(config.task, "task")(network=network, spec=plain["model"], data=data.describe(), frame_network=starter)
     data.rows("test")
     _check_fits(task, data)
     check_not_trained_on(checkpoint_files(plain), data)
-    if config.frame_network is not None:
-        load_frame_network(config.frame_network, config.allow)
 
     folder, done = _folder(config, identity(config, data.fingerprint()))
     if done:
         show_finished(folder, data)
         return float(done["best_val_dice"])
     with held(folder) if _is_leader() else nullcontext():
+        if transferred and _is_leader():
+            pd.DataFrame(transferred).to_csv(folder / "pretrained.csv", index=False)
         return _run(config, plain, folder, data, task)
+
+
+def _pretrained(network: Any, path: str) -> list[Any]:
+    """Start from the weights of another checkpoint; what became of each tensor is told and given back."""
+    from lexy.checkpoint import read, weights
+    from lexy.networks.transfer import transfer
+
+    try:
+        report = transfer(network, weights(read(path)))
+    except ValueError as error:
+        raise UserError(f"pretrained={path}: {error}. Give the backbone that it was trained with.") from error
+    counts = Counter(moved.how for moved in report)
+    print(f"pretrained {path}: " + ", ".join(f"{counts[how]} tensors {how}" for how in sorted(counts)))
+    return report
 
 
 def _check_fits(task: Any, data: Any) -> None:

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 import lexy._torchvision  # noqa: F401  pytorch-lightning cannot be imported beside a CPU torch without it
 from lexy.clip import Clip
 from lexy.data.crops import CropRules, crop_field
+from lexy.data.nucleus_size import sizes
 from lexy.data.phantom import DIAMETER, phantom_field
 from lexy.data.splits import SPLITS, fold_groups, split_groups
 from lexy.data.store import Stills, read_store, store_info
@@ -94,6 +95,28 @@ class Batches(Sampler[list[int]]):
         return torch.distributed.get_world_size(), torch.distributed.get_rank()
 
 
+class Numbers(Batches):
+    """Batches of the numbers of clips that training draws: an endless epoch goes on where the one before it ended.
+
+    Parameters
+    ----------
+    first, count : int
+        An epoch has so many numbers; the first epoch begins with `first`.
+    batch_size : int
+    endless : bool
+        False: every epoch has the numbers of the first one.
+    """
+
+    def __init__(self, first: int, count: int, batch_size: int, *, endless: bool) -> None:
+        super().__init__(range(first, first + count), batch_size, shared=True)
+        self.endless = endless
+
+    def __iter__(self) -> Iterator[list[int]]:
+        before = self.epoch * len(self.rows) if self.endless else 0
+        for batch in super().__iter__():
+            yield [before + number for number in batch]
+
+
 class StillsData(LightningDataModule, ABC):
     """Train, validation and test loaders over labelled stills, split by field.
 
@@ -147,6 +170,7 @@ class StillsData(LightningDataModule, ABC):
             "fingerprint": self.fingerprint(),
             "fold": self.fold,
             "groups": sorted(self.groups("train") | self.groups("val")),
+            **sizes(self.stills.masks.numpy()[self.rows("train")] > 0),
         }
 
     def groups(self, split: str) -> set[str]:

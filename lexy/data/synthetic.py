@@ -1,7 +1,7 @@
 """The LightningDataModule of synthetic sequences: stills in, clips out, made on the device that trains."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 import lexy._torchvision  # noqa: F401  pytorch-lightning cannot be imported beside a CPU torch without it
 from lexy.clip import Clip
 from lexy.data.sequences.protocol import Protocol
-from lexy.data.stills import Batches, StillClips, StillsData
+from lexy.data.stills import Batches, Numbers, StillClips, StillsData
 from lexy.errors import UserError
 from lexy.files import fingerprint
 from lexy.randomness import generator
@@ -96,8 +96,7 @@ class SyntheticSequences(LightningDataModule):
     def describe(self) -> dict[str, Any]:
         """See `StillsData.describe`; the groups are those of all training and validation stills, used or not."""
         self.rows("train"), self.rows("val")
-        groups = self.source.groups("train") | self.source.groups("val")
-        return {"name": self.name, "fingerprint": self.fingerprint(), "fold": self.fold, "groups": sorted(groups)}
+        return self.source.describe() | {"name": self.name, "fingerprint": self.fingerprint()}
 
     def groups(self, split: str) -> set[str]:
         """Names of the fields whose stills are used in a split."""
@@ -137,7 +136,7 @@ class SyntheticSequences(LightningDataModule):
     def train_dataloader(self) -> "DataLoader[Any]":
         """Stills and the numbers of the clips to be made of them; see `on_after_batch_transfer`."""
         fixed = len(self._stills) * self.clips_per_still
-        batches = _ClipNumbers(fixed, self.clips_per_epoch, self.batch_size, endless=self.shuffle)
+        batches = Numbers(fixed, self.clips_per_epoch, self.batch_size, endless=self.shuffle)
         return DataLoader(_Numbered(self), batch_size=None, sampler=batches)
 
     def val_dataloader(self) -> "DataLoader[Any]":
@@ -196,19 +195,6 @@ class SyntheticSequences(LightningDataModule):
     @functools.cached_property
     def _training_rows(self) -> list[int]:
         return self.rows("train")
-
-
-class _ClipNumbers(Batches):
-    """Batches of the numbers of training clips: an endless epoch goes on where the one before it ended."""
-
-    def __init__(self, first: int, count: int, batch_size: int, *, endless: bool) -> None:
-        super().__init__(range(first, first + count), batch_size, shared=True)
-        self.endless = endless
-
-    def __iter__(self) -> Iterator[list[int]]:
-        before = self.epoch * len(self.rows) if self.endless else 0
-        for batch in super().__iter__():
-            yield [before + number for number in batch]
 
 
 class _Numbered(Dataset[dict[str, Any]]):

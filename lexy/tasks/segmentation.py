@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -19,6 +19,7 @@ from lexy.evaluation.summary import group_means
 from lexy.randomness import generator
 from lexy.tasks.augmentation import Augmentation
 from lexy.tasks.prediction import Forward
+from lexy.tasks.rates import freeze, with_rates
 from lexy.tasks.starts import Start, counted
 from lexy.tasks.training import Training
 
@@ -51,6 +52,10 @@ class SegmentationTask(pl.LightningModule):
         Memory format of the network's weights; faster in bf16 on CPU and GPU.
     compile : bool
         torch.compile the network. Off on CPU: it costs a minute and gives little.
+    frame_network : dict, optional
+        A network that starts this one, for the checkpoint to carry: `lexy.checkpoint.packed`.
+    rates : mapping of str to float, optional
+        Factors on the learning rate of parts of the network; 0 freezes. See `lexy.tasks.rates.with_rates`.
     """
 
     def __init__(
@@ -67,16 +72,20 @@ class SegmentationTask(pl.LightningModule):
         data: dict[str, Any] | None = None,
         channels_last: bool = False,
         compile: bool = False,
+        frame_network: dict[str, Any] | None = None,
+        rates: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last) if channels_last else network  # type: ignore[call-overload]
         if compile:
             self.network.compile()  # in place: state-dict keys stay as they are
+        self.rates = dict(rates or {})
+        self._frozen = freeze(network, self.rates)
         self.loss = loss
         self.optimizer_factory, self.scheduler_factory = optimizer, scheduler
         self.augmentation, self.way, self.start = augmentation, training, start
         self.seed = seed
-        self.facts = checkpoints.facts(spec or {}, data or {})
+        self.facts = checkpoints.facts(spec or {}, data or {}, frame_network)
         self._rows: list[pd.DataFrame] = []
         self._norms: list[Tensor] = []
         self._clips = 0
@@ -88,9 +97,16 @@ class SegmentationTask(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and its schedule per step."""
-        optimizer = self.optimizer_factory(self.parameters())
+        optimizer = with_rates(self.optimizer_factory, self.network, self.rates)
         scheduler = self.scheduler_factory(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def train(self, mode: bool = True) -> "SegmentationTask":
+        """As of any module; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's clock and sums."""

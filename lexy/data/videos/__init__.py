@@ -1,0 +1,1 @@
+"""Real videos: files in several layouts, prepared to clips."""

@@ -1,0 +1,61 @@
+"""Pixel size and frame interval from the metadata of a TIFF file."""
+
+import math
+from xml.etree.ElementTree import ParseError
+
+import tifffile
+from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
+from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
+
+MICROMETRES = {
+    "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0, "\\u00b5m": 1.0,
+    "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0, "in": 25400.0,
+}  # fmt: skip
+SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "min": 60.0, "h": 3600.0}
+
+
+def physical(tif: tifffile.TiffFile) -> tuple[float, float]:
+    """What an open file says about its scale; OME metadata before ImageJ's.
+
+    Parameters
+    ----------
+    tif : TiffFile
+
+    Returns
+    -------
+    pixel_size : float
+        µm, of the width of a pixel; NaN where the file does not say, or uses a unit that is no length.
+    interval : float
+        Seconds from frame to frame; NaN likewise.
+    """
+    return _of_ome(tif) if tif.is_ome else _of_imagej(tif) if tif.is_imagej else (math.nan, math.nan)
+
+
+def _of_ome(tif: tifffile.TiffFile) -> tuple[float, float]:
+    try:
+        root = fromstring((tif.ome_metadata or "").encode())
+    except (ParseError, DefusedXmlException, ValueError):
+        return math.nan, math.nan
+    pixels = root.find(".//{*}Pixels")
+    if pixels is None:
+        return math.nan, math.nan
+    size = _number(pixels.get("PhysicalSizeX")) * MICROMETRES.get(pixels.get("PhysicalSizeXUnit", "µm"), math.nan)
+    return size, _number(pixels.get("TimeIncrement")) * SECONDS.get(pixels.get("TimeIncrementUnit", "s"), math.nan)
+
+
+def _of_imagej(tif: tifffile.TiffFile) -> tuple[float, float]:
+    facts = tif.imagej_metadata or {}
+    resolution = tif.pages[0].tags.get("XResolution")
+    pixels, units = resolution.value if resolution is not None else (0, 1)
+    scale = MICROMETRES.get(str(facts.get("unit", "")).strip().lower(), math.nan)
+    interval = _number(facts.get("finterval")) * SECONDS.get(str(facts.get("tunit", "s")).strip().lower(), math.nan)
+    return (units / pixels * scale if pixels else math.nan), interval
+
+
+def _number(text: object) -> float:
+    """A positive number, or NaN."""
+    try:
+        value = float(str(text))
+    except ValueError:
+        return math.nan
+    return value if 0 < value < math.inf else math.nan

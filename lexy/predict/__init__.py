@@ -1,0 +1,1 @@
+"""A user's video → masks that follow each nucleus, tables and curves."""
