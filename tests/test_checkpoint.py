@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import lexy
-from lexy.checkpoint import FORMAT, build, facts, read
+from lexy.checkpoint import FORMAT, build, facts, open_trained, packed, read
 from lexy.errors import UserError
 from lexy.networks.unet import UNet
 from lexy.networks.vanilla import Vanilla
@@ -102,3 +102,26 @@ def test_missing_foreign_newer_and_unfitting_checkpoints_are_told_apart(tmp_path
     write(tmp_path / "other.ckpt", {**SPEC, "backbone": {**SPEC["backbone"], "width": 8}})
     with pytest.raises(UserError, match="do not fit"):
         lexy.load(tmp_path / "other.ckpt")
+
+
+def test_a_checkpoint_carries_the_network_that_starts_it_and_its_scale(tmp_path):
+    starter = write(tmp_path / "starter.ckpt").eval()
+    known = {"name": "phantom", "nucleus_diameter": 21.5, "crop_size": [64, 48], "pixel_size": 0.5}
+    write(tmp_path / "a.ckpt", data=known, frame_network=packed(tmp_path / "starter.ckpt"))
+    trained = open_trained(tmp_path / "a.ckpt")
+    frame = torch.rand(1, 1, 20, 24)
+    assert torch.equal(trained.frame_network(frame), starter(frame))
+    assert not trained.frame_network.training
+    assert (trained.nucleus_diameter, trained.crop_size, trained.pixel_size) == (21.5, (64, 48), 0.5)
+
+
+def test_an_older_checkpoint_knows_less(tmp_path):
+    write(tmp_path / "a.ckpt")
+    trained = open_trained(tmp_path / "a.ckpt")
+    assert (trained.frame_network, trained.nucleus_diameter, trained.crop_size, trained.pixel_size) == (None,) * 4
+
+
+def test_what_starts_a_network_is_checked_as_the_network_is(tmp_path):
+    write(tmp_path / "a.ckpt", frame_network={"network": {"_target_": "torch.nn.Linear"}, "weights": {}})
+    with pytest.raises(UserError, match=r"wants to build torch\.nn\.Linear"):
+        lexy.load(tmp_path / "a.ckpt")
