@@ -1,8 +1,11 @@
-"""Join the test tables of runs that are folds of one data set into one table with intervals over all groups.
+"""Join the test tables of runs that are folds of one data set, with intervals over all groups.
+
+One row of runs gives the whole summary; several give a comparison, with their baselines and paired differences:
 
     python scripts/join_folds.py outputs/hpa_small/*resnet34* --output outputs/hpa_small/resnet34.csv
+    python scripts/join_folds.py --row "U-Net" outputs/unet/* --row "Move-Net" outputs/movenet/* --reference "Move-Net"
 
-Each run folder holds `test_frames.parquet`. No group may be in two of them: then they are no folds.
+Each run folder holds `test_frames.parquet`. No group may be in two runs of a row: then they are no folds.
 """
 
 import argparse
@@ -12,11 +15,15 @@ import pandas as pd
 from rich.console import Console
 
 from lexy.errors import UserError
+from lexy.evaluation.comparison import comparison
+from lexy.evaluation.sequences import sequence_summary
 from lexy.evaluation.summary import published_summary, summarise
+from lexy.files import replacing
 from lexy.report.console import summary_table
+from lexy.report.markdown import comparison_markdown, differences_markdown
 
 
-def joined(folders: list[Path]) -> pd.DataFrame:
+def joined(folders: list[Path], name: str = "test_frames") -> pd.DataFrame:
     """Per-frame rows of all folds.
 
     Raises
@@ -26,9 +33,9 @@ def joined(folders: list[Path]) -> pd.DataFrame:
     """
     tables = []
     for folder in folders:
-        path = folder / "test_frames.parquet"
+        path = folder / f"{name}.parquet"
         if not path.is_file():
-            raise UserError(f"{folder}: no test_frames.parquet; name the folders of finished runs.")
+            raise UserError(f"{folder}: no {path.name}; name the folders of finished runs.")
         tables.append(pd.read_parquet(path))
     if len({table["data"].iloc[0] for table in tables}) > 1:
         raise UserError("these runs are of different data, so they are not folds.")
@@ -40,25 +47,53 @@ def joined(folders: list[Path]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).drop(columns="seed", errors="ignore")
 
 
+def beside(rows: dict[str, list[Path]], reference: str) -> pd.DataFrame:
+    """The baselines of the reference's runs, and every row, with what the reference is better by."""
+    if reference not in rows:
+        raise UserError(f"--reference {reference}: no such row; there are: {', '.join(rows)}.")
+    tables: dict[str, pd.DataFrame] = {}
+    if all((folder / "test_baselines.parquet").is_file() for folder in rows[reference]):
+        baselines = joined(rows[reference], "test_baselines")
+        tables = {str(name): table for name, table in baselines.groupby("method", sort=False)}
+    return comparison(tables | {name: joined(folders) for name, folders in rows.items()}, reference)
+
+
+def show(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Print the summary of one row of runs; gives it."""
+    summary = summarise(table)
+    if table.groupby(["group", "video"]).size().max() > 1:
+        summary = pd.concat([summary, sequence_summary(table)])
+    console = Console(highlight=False)
+    embedded = bool((table["data"] == "phantom").any())
+    title = f"{count} folds of {', '.join(sorted(table['data'].unique()))}"
+    console.print(summary_table(summary, title, embedded=embedded))
+    console.print(published_summary(table).round(3).to_string())
+    return summary
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders, one for each fold")
-    parser.add_argument("--output", type=Path, help="write the summary there, as CSV")
+    parser.add_argument("runs", nargs="*", type=Path, help="run folders, one for each fold")
+    parser.add_argument("--row", nargs="+", action="append", metavar=("NAME", "RUN"), help="a row of a comparison")
+    parser.add_argument("--reference", help="row that is compared with the others (default: the last)")
+    parser.add_argument("--output", type=Path, help="write the table there, as CSV")
     arguments = parser.parse_args()
+    if bool(arguments.runs) == bool(arguments.row):
+        parser.error("give either runs, or rows by --row")
     try:
-        table = joined(arguments.runs)
+        if arguments.row:
+            rows = {name: [Path(run) for run in runs] for name, *runs in arguments.row}
+            result = beside(rows, arguments.reference or list(rows)[-1])
+            print(comparison_markdown(result), "", differences_markdown(result), sep="\n")
+        else:
+            result = show(joined(arguments.runs), len(arguments.runs))
     except UserError as error:
         parser.exit(1, f"error: {error}\n")
-    summary = summarise(table)
-    console = Console(highlight=False)
-    embedded = bool((table["data"] == "phantom").any())
-    title = f"{len(arguments.runs)} folds of {', '.join(sorted(table['data'].unique()))}"
-    console.print(summary_table(summary, title, embedded=embedded))
-    console.print(published_summary(table).round(3).to_string())
     if arguments.output:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        summary.to_csv(arguments.output)
+        with replacing(arguments.output) as temporary:
+            result.to_csv(temporary)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from lexy.evaluation.sequences import with_drop
 from lexy.evaluation.summary import group_means, note, require
 from lexy.evaluation.worst_frame import compare_worst_frame, worst_frame
 
-WORST, MEANS = "dice_worst_frame", ("dice", "hd95", "nc_error", "dice_one_step", "dice_drop")
+WORST, MEANS = "dice_worst_frame", ("dice", "hd95", "hd95_um", "nc_error", "dice_one_step", "dice_drop")
 QUALITIES = (MEANS[0], WORST, *MEANS[1:])
 
 
@@ -78,9 +78,9 @@ def _qualities(
     found = {
         metric: bootstrap_mean(group_means(table, [metric])[metric].dropna().to_numpy(), **bootstrap)
         for metric in MEANS
-        if metric in table
+        if _has(table, metric)
     }
-    paired = {metric: compare(reference, table, metric, **bootstrap) for metric in found if metric in reference}
+    paired = {metric: compare(reference, table, metric, **bootstrap) for metric in found if _has(reference, metric)}
     found[WORST] = worst_frame(table, **bootstrap)
     paired[WORST] = compare_worst_frame(reference, table, **bootstrap)
     row: dict[str, float] = {}
@@ -90,3 +90,7 @@ def _qualities(
         difference, low, high = table[["difference", "low", "high"]].iloc[0]
         row |= {f"{metric}_difference": difference, f"{metric}_difference_low": low, f"{metric}_difference_high": high}
     return row
+
+
+def _has(table: pd.DataFrame, metric: str) -> bool:
+    return metric in table and bool(table[metric].notna().any())

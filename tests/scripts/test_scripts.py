@@ -40,6 +40,44 @@ def test_runs_that_tested_the_same_group_are_no_folds(tmp_path):
     assert "same: tested in more than one" in done.stderr
 
 
+def sequence(folder, group, dice, name="test_frames"):
+    """A run on one video of two frames; its HD95 is known in µm."""
+    folder.mkdir(exist_ok=True)
+    rows = [
+        {"run": folder.name, "data": "lexy", "method": "copied", "group": group, "video": group, "frame": frame}
+        | {"dice": value, "hd95": 4.0, "hd95_um": 2.0, "nc_error": 0.1, "missed": False}
+        for frame, value in enumerate(dice)
+    ]
+    pd.DataFrame(rows).to_parquet(folder / f"{name}.parquet")
+    return folder
+
+
+def test_rows_of_folds_are_compared_with_each_other_and_their_baselines(tmp_path):
+    first = [sequence(tmp_path / f"a{i}", f"C{i}", [0.9, 0.8 - i / 100]) for i in range(4)]
+    second = [sequence(tmp_path / f"b{i}", f"C{i}", [0.7, 0.6 - i / 50]) for i in range(4)]
+    for i, folder in enumerate(first):
+        sequence(folder, f"C{i}", [0.5, 0.4], "test_baselines")
+    rows = ["--row", "new", *first, "--row", "old", *second]
+    done = script("join_folds.py", *rows, "--reference", "new", "--output", tmp_path / "t.csv")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "t.csv", index_col="method")
+    assert table.index.tolist() == ["copied", "new", "old"]
+    assert abs(table.loc["new", "dice"] - (0.9 + 0.785) / 2) < 1e-12
+    assert abs(table.loc["old", "dice_worst_frame"] - 0.57) < 1e-12
+    assert abs(table.loc["old", "dice_difference"] - (0.1 + 0.1075)) < 1e-12
+    assert table.loc["new", "hd95_um"] == 2.0
+    assert "| old | 0.635" in done.stdout
+    assert "new minus" in done.stdout
+    assert "*" in done.stdout.split("| old |")[-1]
+
+
+def test_a_reference_that_is_no_row_is_named(tmp_path):
+    run = sequence(tmp_path / "a", "C0", [0.9])
+    done = script("join_folds.py", "--row", "new", run, "--reference", "other")
+    assert done.returncode == 1
+    assert "--reference other: no such row; there are: new" in done.stderr
+
+
 def test_the_benchmark_runs():
     done = script("benchmark.py", "--no-training", "--rounds", "1")
     assert done.returncode == 0, done.stderr
