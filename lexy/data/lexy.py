@@ -51,7 +51,7 @@ class LexyVideos(LightningDataModule):
     clips_per_epoch : int
         Windows that an epoch of training draws; every video is used as often, give or take one.
     frames : int or None
-        Longest window; None: whole videos.
+        Longest window; None: as long as the shortest training video, which no window exceeds: training sees no padding.
     batch_size : int
         Clips in a batch.
     seed : int
@@ -131,6 +131,7 @@ class LexyVideos(LightningDataModule):
             "fingerprint": self.fingerprint(),
             "fold": self.fold,
             "groups": sorted(self.groups("train") | self.groups("val")),
+            "splits": self.splits(),
             **sizes(masks, float(np.mean([self.prepared[row].pixel_size for row in known])) if known else math.nan),
         }
 
@@ -200,8 +201,8 @@ class LexyVideos(LightningDataModule):
             for key in parts[0]
         }
         names = [self.recordings[row].name for row in rows]
-        sizes = torch.tensor([self.prepared[row].pixel_size for row in rows], dtype=torch.float32)
-        return Clip(**padded, video=names, group=list(names), pixel_size=sizes)  # type: ignore[typeddict-item]
+        pixel_sizes = torch.tensor([self.prepared[row].pixel_size for row in rows], dtype=torch.float32)
+        return Clip(**padded, video=names, group=list(names), pixel_size=pixel_sizes)  # type: ignore[typeddict-item]
 
     def window(self, number: int) -> tuple[int, slice]:
         """The video and the frames of a window of training."""
@@ -209,7 +210,7 @@ class LexyVideos(LightningDataModule):
         turn, place = divmod(number, len(rows))
         row = rows[int(torch.randperm(len(rows), generator=generator(self.seed, turn, 1))[place])]
         time = len(self.recordings[row].frames)
-        length = min(self.frames or time, time)
+        length = min(self.frames or time, *(len(self.recordings[each].frames) for each in rows))
         first = int(torch.randint(time - length + 1, (), generator=generator(self.seed, number, 2)))
         return row, slice(first, first + length)
 

@@ -41,7 +41,8 @@ def comparison(
         Index `method`, in the order given. For each of `QUALITIES` (`dice_one_step` and `dice_drop` only where a table
         has them, NaN for methods without): `dice`, `dice_low`, `dice_high`, and the paired difference, reference minus
         this row, `dice_difference`, `dice_difference_low`, `dice_difference_high`. Then `reference`, its name;
-        `groups`, `frames`; `n_missed` and `nc_error_undefined` frames, the latter left out of `nc_error`; `note`.
+        `groups`; `seeds`, how many repetitions (1 without a column `seed`); `frames`, and of them `n_missed` and
+        `nc_error_undefined` (left out of `nc_error`), each the mean of a seed, so that rows can be compared; `note`.
 
     Raises
     ------
@@ -57,10 +58,7 @@ def comparison(
             qualities = _qualities(table, tables[reference], confidence, resamples, seed)
         except UserError as mistake:
             raise UserError(f"{reference} against {name}: {mistake}") from mistake
-        groups = table["group"].nunique()
-        counts = {"groups": groups, "frames": len(table), "n_missed": int(table["missed"].sum())}
-        undefined = int(table["nc_error"].isna().sum())
-        last = {"reference": reference, **counts, "nc_error_undefined": undefined, "note": note(groups)}
+        last = {"reference": reference, **_counts(table), "note": note(table["group"].nunique())}
         rows.append({"method": name, **qualities, **last})
     result = pd.DataFrame(rows).set_index("method")
     ends = ("", "_low", "_high", "_difference", "_difference_low", "_difference_high")
@@ -80,7 +78,7 @@ def _qualities(
         for metric in MEANS
         if _has(table, metric)
     }
-    paired = {metric: compare(reference, table, metric, **bootstrap) for metric in found if _has(reference, metric)}
+    paired = {metric: compare(reference, table, metric, **bootstrap) for metric in found if metric in reference}
     found[WORST] = worst_frame(table, **bootstrap)
     paired[WORST] = compare_worst_frame(reference, table, **bootstrap)
     row: dict[str, float] = {}
@@ -90,6 +88,16 @@ def _qualities(
         difference, low, high = table[["difference", "low", "high"]].iloc[0]
         row |= {f"{metric}_difference": difference, f"{metric}_difference_low": low, f"{metric}_difference_high": high}
     return row
+
+
+def _counts(table: pd.DataFrame) -> dict[str, float]:
+    seeds = table["seed"].nunique() if "seed" in table else 1
+    frames = {
+        "frames": len(table),
+        "n_missed": table["missed"].sum(),
+        "nc_error_undefined": table["nc_error"].isna().sum(),
+    }
+    return {"groups": table["group"].nunique(), "seeds": seeds} | {name: float(n / seeds) for name, n in frames.items()}
 
 
 def _has(table: pd.DataFrame, metric: str) -> bool:

@@ -11,20 +11,21 @@ from torch import Tensor
 
 from lexy.clip import Clip
 from lexy.report import PHANTOM
+from lexy.report.panels import cases
 from lexy.report.strips import draw_strips
 
 
 def draw_clips(
     predict: Callable[[Any], Tensor], clips: Iterable[Clip], frames: pd.DataFrame, path: Path, *, embedded: bool
 ) -> Path:
-    """Draw three clips with the outlines of truth and prediction.
+    """Draw the worst, the median and the best clip, each once, with the outlines of truth and prediction.
 
     Parameters
     ----------
     predict : callable
         Gives the logits (B, T, 1, H, W) of a batch of clips.
     clips : iterable of Clip
-        Searched for the three.
+        Searched for these.
     frames : DataFrame
         Their per-frame rows.
     path : Path
@@ -37,7 +38,7 @@ def draw_clips(
     Path
     """
     ordered = frames.groupby(["group", "video"])["dice"].mean().sort_values(kind="stable")
-    wanted = {"worst": 0, "median": (len(ordered) - 1) // 2, "best": len(ordered) - 1}
+    wanted = cases(len(ordered))
     names = {ordered.index[place]: f"{case}: Dice {ordered.iloc[place]:.3f}" for case, place in wanted.items()}
     found: dict[tuple[str, str], tuple[NDArray[Any], ...]] = {}
     for clip in clips:
@@ -47,7 +48,7 @@ def draw_clips(
         with torch.inference_mode():
             predicted = predict(clip) >= 0
         for key, i in places.items():
-            contrast = clip["contrast"][i] if "contrast" in clip else torch.full_like(clip["frame"][i], torch.nan)
+            contrast = clip["contrast"][i] if "contrast" in clip else torch.full(clip["frame"][i].shape, torch.nan)
             parts = (clip["frames"][i, :, 0], clip["masks"][i, :, 0], contrast, predicted[i, :, 0].float())
             found[key] = tuple(part.cpu().numpy() for part in parts)
     images, masks, contrasts, predictions = zip(*(found[key] for key in names), strict=True)

@@ -16,6 +16,19 @@ from lexy.report import PHANTOM
 COLUMNS = ("image", "truth", "prediction", "error")
 
 
+def cases(count: int) -> dict[str, int]:
+    """Name and place of those of `count` things, from the worst to the best, that are worth a picture, each once.
+
+    Returns
+    -------
+    dict
+        'worst', 'median', 'best' → place; of two things, 'worst' and 'best'; of a single one, 'only'.
+    """
+    if count < 3:
+        return {"only": 0} if count == 1 else {"worst": 0, "best": 1}
+    return {"worst": 0, "median": (count - 1) // 2, "best": count - 1}
+
+
 def extremes(frames: pd.DataFrame, metric: str = "dice") -> dict[str, tuple[str, int]]:
     """The worst, the median and the best frame of a per-frame table.
 
@@ -27,11 +40,10 @@ def extremes(frames: pd.DataFrame, metric: str = "dice") -> dict[str, tuple[str,
     Returns
     -------
     dict
-        'worst', 'median', 'best' → (video, frame).
+        Name, as `cases` gives it → (video, frame).
     """
     ordered = frames.sort_values([metric, "video", "frame"], kind="stable")
-    places = {"worst": 0, "median": (len(ordered) - 1) // 2, "best": len(ordered) - 1}
-    rows = {name: ordered.iloc[place] for name, place in places.items()}
+    rows = {name: ordered.iloc[place] for name, place in cases(len(ordered)).items()}
     return {name: (str(row["video"]), int(row["frame"])) for name, row in rows.items()}
 
 
@@ -54,7 +66,7 @@ def draw_panels(
     cases : mapping
         Name → (video, frame), as `extremes` gives them.
     folder : Path
-        Where `NAME.png` is written.
+        Where `NAME.png` is written; names of videos stand in titles only, never in a path.
     embedded : bool
         Whether the data are the phantom: the title then says so.
 
@@ -94,7 +106,7 @@ def _figure(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray, title: 
     overlap, total = (truth & predicted).sum(), truth.sum() + predicted.sum()
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     dice = f"{2 * overlap / total:.3f}" if total else "1 (both empty)"
-    figure.suptitle(f"{title}   Dice {dice}", fontsize=10)
+    figure.suptitle(f"{title}   Dice {dice}", fontsize=10, parse_math=False)  # names of videos may have a $
     error = np.ones((*truth.shape, 3))
     error[truth & predicted] = (0.8, 0.8, 0.8)
     error[predicted & ~truth] = (0.84, 0.37, 0.0)  # vermillion and blue of Okabe and Ito's palette

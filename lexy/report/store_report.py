@@ -1,7 +1,6 @@
 """A stills store as one HTML page that can be opened, sent and archived as it is."""
 
-import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from lexy.data.splits import SPLITS
 from lexy.data.store import read_table, store_info
 from lexy.errors import UserError
 from lexy.files import replacing
+from lexy.report import html
 from lexy.report.store_figures import crop_sheet, histograms
 
 READ = ["field", "antibody", "cell_line", "nucleus", "area", "contrast", "split"]
@@ -24,14 +24,6 @@ DROPPED = (
     '<p class="note">Dropped: <i>border</i> and <i>small</i> count nuclei, <i>crowded</i> and <i>no nuclei</i> fields, '
     "<i>constant crop</i> and <i>empty mask</i> crops. Field by field: prepare_report.csv in the store.</p>"
 )
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
-table { border-collapse: collapse; margin: 0.5rem 2rem 1rem 0; display: inline-table; vertical-align: top; }
-th, td { padding: 0.15rem 0.9rem 0.15rem 0; border-bottom: 1px solid #e4e4e4; text-align: left; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-img { max-width: 100%; height: auto; } .note { color: #555; } .bad { color: #b00020; font-weight: 600; }
-"""
 
 
 def write_report(store: Path, folder: Path, crops_per_split: int = 24, seed: int = 0) -> Path:
@@ -71,12 +63,12 @@ def write_report(store: Path, folder: Path, crops_per_split: int = 24, seed: int
         *(_crops(store, table, split, rows, seed, folder) for split, rows in drawn.items()),
         _histograms(table, info, folder),
         _cell_lines(table),
-        _section("What became of the fields", DROPPED + "".join(_tables(info["counts"]))),
-        _section("Settings", "".join(_tables(info["settings"]))),
+        html.section("What became of the fields", DROPPED + "".join(html.tables(info["counts"]))),
+        html.section("Settings", "".join(html.tables(info["settings"]))),
     ]
     page = folder / "report.html"
     with replacing(page) as temporary:
-        temporary.write_text(_page(f"Stills store {Path(store).absolute().name}", sections), encoding="utf-8")
+        temporary.write_text(html.page(f"Stills store {Path(store).absolute().name}", sections), encoding="utf-8")
     return page
 
 
@@ -97,14 +89,14 @@ def _overview(table: pd.DataFrame, info: Mapping[str, Any]) -> str:
         if shared
         else '<p class="note">None of them is in more than one split.</p>'
     )
-    text = f"<p>Split by <b>{escape(_words(group))}</b>: {table[group].nunique():,} groups.</p>{leak}"
-    return _section("Splits", _table(["split", *names], rows) + text)
+    text = f"<p>Split by <b>{escape(html.words(group))}</b>: {table[group].nunique():,} groups.</p>{leak}"
+    return html.section("Splits", html.table(["split", *names], rows) + text)
 
 
 def _crops(store: Path, table: pd.DataFrame, split: str, rows: np.ndarray, seed: int, folder: Path) -> str:
     title = f"Crops of {split}"
     if not len(rows):
-        return _section(title, '<p class="note">There are none.</p>')
+        return html.section(title, '<p class="note">There are none.</p>')
     try:
         images, masks = read_crops(store / "crops.zarr", rows)
     except Exception as error:  # zarr and its codecs raise their own kinds
@@ -118,7 +110,7 @@ def _crops(store: Path, table: pd.DataFrame, split: str, rows: np.ndarray, seed:
     figure = crop_sheet(images, masks, captions, f"{split}: {len(rows):,} of {total:,} crops, drawn with seed {seed}")
     picture = _picture(figure, folder / f"crops_{split}.png", f"Crops of the {split} split with mask outlines")
     text = f"<p>Protein channel, {side}, square root of the intensity, each crop scaled to its own maximum. Outlines: "
-    return _section(title, f"{text}the masks. Above each: field # nucleus, cell line, contrast.</p>{picture}")
+    return html.section(title, f"{text}the masks. Above each: field # nucleus, cell line, contrast.</p>{picture}")
 
 
 def _caption(row: Any) -> str:
@@ -133,7 +125,9 @@ def _histograms(table: pd.DataFrame, info: Mapping[str, Any], folder: Path) -> s
     field = f" of the field at {side} × {side}" if side else " of the resized field"
     labels = {"area": f"area of the nucleus (px{field})", "contrast": "contrast (nucleus − ring, 1 = crop's maximum)"}
     figure = histograms(table, labels, SPLITS)
-    return _section("Area and contrast", _picture(figure, folder / "histograms.png", "Histograms of area and contrast"))
+    return html.section(
+        "Area and contrast", _picture(figure, folder / "histograms.png", "Histograms of area and contrast")
+    )
 
 
 def _cell_lines(table: pd.DataFrame) -> str:
@@ -145,62 +139,10 @@ def _cell_lines(table: pd.DataFrame) -> str:
         [line, *map(int, counts), int(fields[line])] for line, counts in zip(crops.index, crops.values, strict=True)
     ]
     header = ["cell line", *(f"{split}, crops" for split in SPLITS), "all, crops", "fields"]
-    return _section("Cell lines", _table(header, rows))
-
-
-def _tables(values: Mapping[str, Any], name: str = "") -> Iterator[str]:
-    """A table of the plain values, then the tables of every mapping among them."""
-    plain = [[_words(key), value] for key, value in values.items() if not isinstance(value, Mapping)]
-    if plain:
-        yield _table([name or "overall", ""], plain)
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _tables(value, " · ".join(filter(None, (name, _words(key)))))
-
-
-def _words(key: str) -> str:
-    return key.replace("_", " ")
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    numeric = [len(rows) > 0 and all(_is_number(row[at]) for row in rows) for at in range(len(header))]
-
-    def cells(tag: str, values: Sequence[Any]) -> str:
-        kinds = (' class="number"' if number else "" for number in numeric)
-        return "".join(f"<{tag}{kind}>{_text(value)}</{tag}>" for kind, value in zip(kinds, values, strict=True))
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{cells('th', header)}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer) and not isinstance(value, bool)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        return f"{value:,}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))
-    return "–" if value is None else escape(f"{value:g}" if isinstance(value, float) else str(value))
+    return html.section("Cell lines", html.table(header, rows))
 
 
 def _picture(figure: Figure, path: Path, description: str) -> str:
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
-    data = base64.b64encode(path.read_bytes()).decode()
-    return f'<img alt="{escape(description)}" src="data:image/png;base64,{data}">'
-
-
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{content}</section>"
-
-
-def _page(title: str, sections: Sequence[str]) -> str:
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
-        f"<body><h1>{escape(title)}</h1>\n" + "\n".join(sections) + "\n</body></html>\n"
-    )
+    return html.picture(path.read_bytes(), description)

@@ -41,7 +41,7 @@ def draw_strips(
     """
     outlined = list(zip(*([masks] if predictions is None else [masks, predictions]), strict=True))
     figure = Figure(figsize=(12, 0.5 + 2.6 * len(frames)), layout="constrained")
-    figure.suptitle(title if predictions is None else f"{title}\n{LEGEND}", fontsize=10)
+    figure.suptitle(title if predictions is None else f"{title}\n{LEGEND}", fontsize=10, parse_math=False)
     rows = figure.subplots(len(frames), 1, squeeze=False)[:, 0]
     for axes, frame, pieces, contrast, name in zip(rows, frames, outlined, contrasts, names, strict=True):
         shown = np.unique(np.linspace(0, len(frame) - 1, COLUMNS).round().astype(int))
@@ -52,7 +52,7 @@ def draw_strips(
         axes.set_xticklabels([f"{t}: {contrast[t]:+.2f}" for t in shown], fontsize=7)
         axes.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False)
         axes.set_yticks([])
-        axes.set_ylabel(name, fontsize=6)
+        axes.set_ylabel(name, fontsize=6, parse_math=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110)
 

@@ -149,9 +149,12 @@ class Unrolled:
         """
         length = self.lengths[min(int(progress * len(self.lengths)), len(self.lengths) - 1)]
         lead = int(torch.randint(self.lead + 1, (), generator=draw))
-        frames, masks, labelled = self._windows(clip, lead + length, draw)
+        frames, masks, labelled = self._windows(clip, lead + length, draw, starts=needs_mask(network))
         if needs_mask(network) and not bool(labelled[:, 0].all()):
-            raise UserError("training=unrolled starts from masks, but some clips have frames without one.")
+            raise UserError(
+                "training=unrolled starts from masks, but some windows have none: give masks of more frames, or longer "
+                "windows (training.lengths)."
+            )
         state = network.start(frames[:, 0], self._first(masks[:, 0], draw) if needs_mask(network) else None)
         lead = max(0, frames.shape[1] - length)
         with torch.no_grad(), _evaluating(network):
@@ -197,8 +200,8 @@ class Unrolled:
         with torch.autocast(masks.device.type, enabled=False):
             return self.noise.previous(masks, draw)
 
-    def _windows(self, clip: Clip, length: int, draw: Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """A window of each clip: frames, masks, labelled."""
+    def _windows(self, clip: Clip, length: int, draw: Generator, *, starts: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """A window of each clip: frames, masks, labelled. If it `starts` from a mask, its first frame has one."""
         count, time = clip["labelled"].shape
         if time < 2:
             raise UserError("training=unrolled needs clips of several frames, these have one. Give data=synthetic.")
@@ -211,8 +214,21 @@ class Unrolled:
         backwards = torch.rand(count, 1, generator=draw) < self.reverse
         order = torch.where(backwards, order.flip(1), order).to(clip["frames"].device)
         rows = torch.arange(count, device=order.device)[:, None]
+        if starts:
+            order = _from_labelled(order, clip["labelled"], rows)
         frames, masks, labelled = (clip[key][rows, order] for key in ("frames", "masks", "labelled"))
         return frames, masks, labelled
+
+
+def _from_labelled(order: Tensor, labelled: Tensor, rows: Tensor) -> Tensor:
+    """Windows whose first frame has no mask are begun at the first of their frames that has one, and end with repeats.
+
+    A window without any labelled frame stays as it is.
+    """
+    length = order.shape[1]
+    first = labelled[rows, order].int().argmax(dim=1, keepdim=True)
+    places = (first + torch.arange(length, device=order.device)).clamp(max=length - 1)
+    return order.gather(1, places)
 
 
 @contextmanager

@@ -25,6 +25,8 @@ BESIDE = {
     "start": ["frame_network=b.ckpt"],
     "data/stills": ["data=synthetic"],
     "data/protocol": ["data=synthetic"],
+    "data/layout": ["data=lexy"],
+    "data/preparation": ["data=lexy"],
     "direction": ["checkpoint=a.ckpt", "frame_network=b.ckpt"],
     "of trained networks": ["checkpoint=a.ckpt", "frame_network=b.ckpt"],
 }

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from frame_tables import FEW, THREE
 
@@ -19,7 +20,7 @@ def test_comparison_by_hand() -> None:
     assert row[["dice_one_step", "dice_one_step_difference", "dice_drop"]].isna().all()
     network_row = found.loc["network"]
     assert network_row["dice_drop"] == pytest.approx(1 - (5.25 / 18 + 0.5))
-    for quality in QUALITIES:
+    for quality in set(QUALITIES) - {"hd95_um"}:  # the pixel size is unknown here
         names = [f"{quality}_difference{end}" for end in ("", "_low", "_high")]
         assert network_row[names].tolist() == [0, 0, 0]
     expected = summarise(copied, resamples=FEW).loc["dice", ["low", "high"]]
@@ -46,3 +47,30 @@ def test_a_reference_without_one_step_has_no_difference_to_it() -> None:
     assert np.isnan(found.loc["a", "dice_one_step"])
     assert "dice_one_step_difference" not in found
     assert "dice_difference" in found
+
+
+def test_distances_in_micrometres_where_the_pixel_size_is_known() -> None:
+    known = THREE.assign(hd95_um=THREE["hd95"] * 0.5)
+    found = comparison({"a": known, "b": known.assign(hd95_um=1.0)}, "a", resamples=FEW)
+    assert found.loc["a", "hd95_um"] == pytest.approx(0.5 * found.loc["a", "hd95"])
+    assert found.loc["b", "hd95_um_difference"] == pytest.approx(found.loc["a", "hd95_um"] - 1)
+    unknown = THREE.assign(hd95_um=np.nan)
+    assert not any("_um" in name for name in comparison({"a": unknown, "b": unknown}, "a", resamples=FEW))
+
+
+def test_a_reference_without_any_value_has_an_undefined_difference() -> None:
+    """A network that misses every nucleus has no N/C error; its baselines have one."""
+    found = comparison({"a": THREE.assign(nc_error=np.nan), "b": THREE}, "a", resamples=FEW)
+    assert np.isnan(found.loc["a", "nc_error"])
+    assert found.loc["b", "nc_error"] == pytest.approx(0.1)
+    assert found.loc["b", ["nc_error_difference", "nc_error_difference_low"]].isna().all()
+
+
+def test_counts_are_those_of_one_seed() -> None:
+    seeds = pd.concat([THREE.assign(seed=seed) for seed in range(3)])
+    seeds.loc[(seeds["seed"] == 2) & seeds["missed"], "missed"] = False
+    seeds.loc[(seeds["seed"] == 0) & (seeds["frame"] == 0), "nc_error"] = np.nan
+    found = comparison({"once": THREE, "three times": seeds}, "once", resamples=FEW)
+    names = ["groups", "seeds", "frames", "n_missed", "nc_error_undefined"]
+    assert found.loc["once", names].tolist() == [3, 1, 9, 1, 0]
+    assert found.loc["three times", names].tolist() == pytest.approx([3, 3, 9, 2 / 3, 1])

@@ -13,7 +13,21 @@ def frames(dice):
 def test_extremes_are_worst_median_and_best():
     found = extremes(frames([0.5, 0.9, 0.1, 0.7, 0.8]))
     assert found == {"worst": ("v2", 0), "median": ("v3", 0), "best": ("v1", 0)}
-    assert extremes(frames([0.5])) == dict.fromkeys(("worst", "median", "best"), ("v0", 0))
+
+
+def test_of_few_frames_each_is_shown_once():
+    assert extremes(frames([0.5])) == {"only": ("v0", 0)}
+    assert extremes(frames([0.5, 0.25])) == {"worst": ("v1", 0), "best": ("v0", 0)}
+    assert extremes(frames([0.5, 0.25, 0.75])) == {"worst": ("v1", 0), "median": ("v0", 0), "best": ("v2", 0)}
+
+
+def test_names_of_videos_are_text_and_no_path(tmp_path):
+    name = r"../../$\nothing{/etc/a"
+    masks = torch.zeros(1, 1, 1, 16, 16)
+    clip = {"frames": masks, "masks": masks, "video": [name], "frame": torch.zeros(1, 1, dtype=torch.int64)}
+    folder = tmp_path / "a" / "b" / "panels"
+    draw_panels(lambda _: masks, [clip], {"only": (name, 0)}, folder, embedded=False)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [folder / "only.png"]
 
 
 def test_a_panel_shows_what_is_too_much_and_what_is_missed(tmp_path):

@@ -92,3 +92,16 @@ def test_the_console_marks_phantom_data_and_leaves_out_what_there_is_not():
     assert "0.890 " in shown
     assert "no interval" in shown
     assert "nan" not in shown
+
+
+def test_a_quality_that_the_reference_has_not_is_shown_without_a_star():
+    shown = text({"network": frames(0.9, dice_one_step=0.95), "copied": frames(0.8)}, "copied")
+    network = next(line for line in shown.splitlines() if "│ network" in line)
+    assert "0.950 (0.950–0.950) │" in network
+
+
+def test_counts_of_several_seeds_are_those_of_one():
+    seeds = pd.concat([frames(0.8, seed=0), frames(0.8, seed=1)])
+    seeds["missed"] = (seeds["seed"] == 1) & (seeds["frame"] == 5)
+    line = next(line for line in text({"a": seeds}, "a").splitlines() if "│ a " in line)
+    assert [cell.strip() for cell in line.split("│")[-3:-1]] == ["2", "0"]

@@ -6,16 +6,12 @@ import torch
 from skimage.filters import gaussian
 from skimage.transform import AffineTransform, warp
 
+from lexy.data.sequences.corner_affine import corner_affine
+from lexy.data.sequences.filters import blur
+from lexy.data.sequences.selection import area_and_centroid
 from lexy.data.stills import PhantomStills, StillClips
 from lexy.randomness import generator
-from lexy.tasks.mask_noise import (
-    PublishedNoise,
-    UnbiasedNoise,
-    area_and_centroid,
-    corner_affine,
-    cut_to_area,
-    smoothed,
-)
+from lexy.tasks.mask_noise import PublishedNoise, UnbiasedNoise, cut_to_area
 
 PARTS = ("scale", "margin", "shift", "rotation", "shear", "thin_plate", "spots")
 NOTHING: dict[str, float] = dict.fromkeys(PARTS, 0)
@@ -83,7 +79,7 @@ class TestUnbiased:
     def test_some_spots_are_holes(self):
         masks = ellipses()
         noisy = UnbiasedNoise(**(NOTHING | {"spots": 3})).previous(masks, generator(0))
-        inner = 1 - smoothed(1 - masks, 2.0)
+        inner = 1 - blur(1 - masks, 2.0)
         assert ((noisy == 0) & (inner > 0.99)).flatten(1).any(1).sum() >= 2
 
     def test_dropout_empties_as_many_as_it_says(self):
@@ -97,7 +93,7 @@ class TestUnbiased:
 
     def test_reference_moves_frame_and_mask_alike(self):
         masks = ellipses()
-        frames, moved = UnbiasedNoise().reference(smoothed(masks, 1.0), masks, generator(5))
+        frames, moved = UnbiasedNoise().reference(blur(masks, 1.0), masks, generator(5))
         assert (moved != masks).any()
         assert ((frames >= 0.5) != (moved == 1)).float().mean() < 0.002
 
@@ -129,6 +125,13 @@ class TestPublished:
         forward = AffineTransform(np.array([[1 + scale, slope, 0], [0, 1 + scale, 0], [0, 0, 1]]))
         expected = warp(image[0, 0].numpy(), forward.inverse, order=0, mode="constant", cval=0, preserve_range=True)
         assert (ours[0, 0].numpy() != expected).mean() < 0.002  # ties between two pixels
+
+    def test_a_tie_between_two_pixels_goes_away_from_zero_as_skimages(self):
+        image = torch.arange(36.0).view(1, 1, 6, 6)
+        ours = corner_affine(image, torch.tensor([1.0]), torch.tensor([0.0]))  # positions 0, ½, 1, 1½, …
+        expected = warp(image[0, 0].numpy(), AffineTransform(scale=2).inverse, order=0, preserve_range=True)
+        assert ours[0, 0, 0].tolist() == [0, 1, 1, 2, 2, 3] == expected[0].tolist()
+        assert torch.equal(ours[0, 0], torch.from_numpy(expected).float())
 
     def test_moves_a_point_as_computed_by_hand(self):
         image = torch.zeros(1, 1, 64, 64)
@@ -167,9 +170,3 @@ def test_a_field_is_cut_to_the_area_asked_for():
     fields = torch.rand(4, 1, 50, 60, generator=torch.Generator().manual_seed(0))
     area = torch.tensor([0.0, 1.0, 700.0, 2900.0])
     assert (cut_to_area(fields, area).sum((1, 2, 3)) - area).abs().max() <= 2
-
-
-def test_smoothing_is_skimages_gaussian():
-    image = torch.rand(2, 1, 30, 44, generator=torch.Generator().manual_seed(0))
-    expected = gaussian(image[1, 0].numpy(), 1.5, mode="nearest", truncate=4, preserve_range=True)
-    np.testing.assert_allclose(smoothed(image, 1.5)[1, 0].numpy(), expected, atol=1e-5)

@@ -186,12 +186,22 @@ class TestUnrolled:
         (term,) = Unrolled(Marked(), [3])(UNet(BACKBONE), discs(), generator(0), 0.0)
         assert len(term.logits) == 4 * 3
 
+    @pytest.mark.parametrize("reverse", [0.0, 1.0])
+    def test_a_window_begins_at_a_frame_with_a_mask(self, reverse):
+        data = clip(8, 9)
+        data["labelled"][:, ::2] = False
+        for seed in range(10):
+            network = Recording()
+            (term,) = Unrolled(None, [4], skip=1, reverse=reverse)(network, data, generator(seed), 0.0)
+            assert all(number % 2 for number in first(network.seen[0]))
+            assert all(number % 2 for number in first(term.masks))
+
     def test_stills_and_masks_that_are_not_there_are_refused(self):
         with pytest.raises(UserError, match="Give data=synthetic"):
             Unrolled()(Recording(), clip(2, 1), generator(0), 0.0)
         data = clip(2, 3)
         data["labelled"][:] = False
-        with pytest.raises(UserError, match="frames without one"):
+        with pytest.raises(UserError, match="some windows have none"):
             Unrolled()(Recording(), data, generator(0), 0.0)
 
 

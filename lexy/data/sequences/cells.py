@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lexy.data.sequences.filters import blur, dilate_box, dilate_cross
-from lexy.data.sequences.selection import mean_within
+from lexy.data.sequences.selection import area_and_centroid, mean_within
 
 SMALL = 1e-4
 RIM, HALO, RING = 2, 3, 6  # pixels inside and outside of the outline that the other side shines into; ring
@@ -55,7 +55,8 @@ def take_apart(images: Tensor, masks: Tensor, edge: Tensor, grain: Tensor) -> Ce
     """
     main = central_nucleus(masks)
     others = masks - main
-    radius = (main.flatten(1).sum(1) / torch.pi).sqrt()
+    area, centre = area_and_centroid(main)
+    radius = (area / torch.pi).sqrt()
     images = blur(_without_background(images), 0.7)
     nucleus = _nuclear_texture(images, masks, radius)
     cytoplasm = _cytoplasm(images, masks, main, radius, grain)
@@ -67,7 +68,7 @@ def take_apart(images: Tensor, masks: Tensor, edge: Tensor, grain: Tensor) -> Ce
     whole = torch.stack([main, others], dim=1)
     layers = torch.cat([nucleus[:, None] * soft, around, whole, body], dim=2)
     totals = layers[:, 0].flatten(2).sum(2)
-    return Cells(layers, totals[:, 1] / totals[:, 0], centroid(main), radius, others.flatten(1).sum(1) == 0)
+    return Cells(layers, totals[:, 1] / totals[:, 0], centre, radius, others.flatten(1).sum(1) == 0)
 
 
 def central_nucleus(masks: Tensor) -> Tensor:
@@ -84,17 +85,6 @@ def central_nucleus(masks: Tensor) -> Tensor:
         if torch.equal(grown, piece):
             return piece.to(masks.dtype)
         piece = grown
-
-
-def centroid(masks: Tensor) -> Tensor:
-    """Centre (x, y) of masks (B, 1, H, W), in pixels: (B, 2)."""
-    rows, columns = masks[:, 0].sum(2), masks[:, 0].sum(1)
-    return torch.stack([_mean_index(columns), _mean_index(rows)], dim=1)
-
-
-def _mean_index(profile: Tensor) -> Tensor:
-    index = torch.arange(profile.shape[1], device=profile.device, dtype=profile.dtype)
-    return (profile * index).sum(1) / profile.sum(1)
 
 
 def _without_background(images: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from annotated_types import Interval
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lexy.data.sequences.corner_affine import corner_source
 from lexy.data.sequences.filters import blur, dilate_cross
 from lexy.data.sequences.protocol import Protocol, Sequences
 from lexy.data.sequences.selection import published_means, touches_border
@@ -77,7 +78,11 @@ def _frames(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _contrast(images: Tensor, masks: Tensor) -> Tensor:
-    """Contrast of each frame from the still's own N/C and the factor on its nuclei: (B, 30)."""
+    """Contrast of each frame from the still's own N/C and the factor on its nuclei: (B, 30).
+
+    An approximation: the factor and the division by the maximum change N/C as assumed, but the warp, which resamples
+    the ring and moves part of it out of the image, the smoothing of the mask and the blurred edge change it a little.
+    """
     ratio = nuclear_ratio(images[:, 0], masks[:, 0] > 0).to(images)[:, None] * torch.from_numpy(INTENSITY).to(images)
     return (ratio - 1) / (ratio + 1)
 
@@ -98,19 +103,13 @@ def warp_indices(height: int, width: int) -> NDArray[np.int64]:
     middle, centre = (height - 1) / 2, (width - 1) / 2
     indices = []
     for p in MOTION:
-        scale, slope, angle = 1 + STEP * p, np.tan(STEP * p), np.radians(STEP * p)
+        angle = np.radians(STEP * p)
         y, x = rows - middle, columns - centre
         y, x = np.cos(angle) * y + np.sin(angle) * x + middle, np.cos(angle) * x - np.sin(angle) * y + centre
         y, x = np.rint(y), np.rint(x)
         turned = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        y = y / scale
-        x = x / scale + slope * y
-        y, x = _nearest(y), _nearest(x)
+        source = corner_source(torch.from_numpy(y), torch.from_numpy(x), STEP * p, np.tan(STEP * p))
+        y, x = (part.numpy() for part in source)
         inside = turned & (y >= 0) & (y < height) & (x >= 0) & (x < width)
         indices.append(np.where(inside, y * width + x, height * width))
     return np.concatenate([index.ravel() for index in indices]).astype(np.int64)
-
-
-def _nearest(position: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Half away from zero, as scikit-image's warp rounds."""
-    return np.sign(position) * np.floor(np.abs(position) + 0.5)

@@ -1,4 +1,4 @@
-"""Measures of stills by which a protocol chooses those that it can use."""
+"""Measures of stills and their masks, by which a protocol chooses those that it can use."""
 
 import torch
 from torch import Tensor
@@ -56,6 +56,16 @@ def mean_within(images: Tensor, masks: Tensor) -> Tensor:
     """Mean of each image (N, ...) over its mask, float32 (N,); NaN for an empty mask."""
     masks = masks.to(images.dtype)
     return (images * masks).flatten(1).sum(1) / masks.flatten(1).sum(1)
+
+
+def area_and_centroid(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Area (B,) and centroid (B, 2) as column and row, pixels, of masks (B, 1, H, W); 0 for an empty one."""
+    rows, columns = masks.sum((1, 3)), masks.sum((1, 2))
+    area = rows.sum(1)
+    first = [
+        (line * torch.arange(line.shape[1], device=masks.device)).sum(1) / area.clamp(min=1) for line in (columns, rows)
+    ]
+    return area, torch.stack(first, dim=1)
 
 
 def touches_border(masks: Tensor) -> Tensor:

@@ -179,15 +179,10 @@ class ModernPreparation:
         """Corners of the window, from a first one on."""
         room, farthest, weight = np.array(frames.shape[1:]) - side, self.reach * side, _middle_weight(side)
         corners = [corner]
-        for pair in pairwise(gaussian_filter(frames, (0, side * BLUR, side * BLUR))):
-            y, x = corner.round().astype(int)
-            before, now = (frame[y : y + side, x : x + side] for frame in pair)
+        for before, now in pairwise(gaussian_filter(frames, (0, side * BLUR, side * BLUR))):
             # Normalised to phases alone, as is the default, noise drowns the cell: the window stands still or leaps.
             shift, _, _ = phase_cross_correlation(
-                weight * (before - np.average(before, weights=weight)),
-                weight * (now - np.average(now, weights=weight)),
-                upsample_factor=4,
-                normalization=None,
+                _middle(before, corner, weight), _middle(now, corner, weight), upsample_factor=4, normalization=None
             )
             # The shift brings `now` onto `before`: the cell moved the other way.
             corner = np.clip(corner - shift.clip(-farthest, farthest), 0, room)
@@ -219,6 +214,13 @@ def _middle_weight(side: int) -> NDArray[np.float64]:
     """Bell over a window, (side, side)."""
     bell = np.exp(-0.5 * ((np.arange(side) - (side - 1) / 2) / (side * FOCUS)) ** 2)
     return np.outer(bell, bell)
+
+
+def _middle(frame: Images, corner: Point, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A window of a frame, its middle weighted, of mean 0."""
+    (y, x), side = corner.round().astype(int), len(weight)
+    part = frame[y : y + side, x : x + side]
+    return weight * (part - np.average(part, weights=weight))
 
 
 def _area_shares(side: int, size: int) -> NDArray[np.float64]:

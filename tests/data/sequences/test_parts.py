@@ -13,12 +13,12 @@ from stills_to_warp import disc
 from torch.nn import functional
 
 from lexy.data.sequences.camera import expose
-from lexy.data.sequences.cells import central_nucleus, centroid
+from lexy.data.sequences.cells import central_nucleus
 from lexy.data.sequences.draws import Draws, white_noise
 from lexy.data.sequences.exchange import exchange
 from lexy.data.sequences.filters import blur, dilate_box, dilate_cross
 from lexy.data.sequences.motion import linear_maps, sampling_grid, smooth_paths
-from lexy.data.sequences.selection import otsu_threshold, touches_border
+from lexy.data.sequences.selection import area_and_centroid, otsu_threshold, touches_border
 
 
 @settings(max_examples=20, deadline=None)
@@ -56,7 +56,9 @@ def test_the_nucleus_of_interest_is_the_central_piece():
     main = disc(30, 36, 9, 64)
     masks = (main + disc(50, 10, 8, 64) + disc(8, 60, 8, 64)).clamp(max=1)
     assert torch.equal(central_nucleus(masks), main)
-    torch.testing.assert_close(centroid(main), torch.tensor([[36.0, 30.0]]))
+    area, centre = area_and_centroid(main)
+    torch.testing.assert_close(centre, torch.tensor([[36.0, 30.0]]))
+    assert area.tolist() == [main.sum()]
 
 
 def test_draws_are_a_functions_of_seed_and_clip_alone():

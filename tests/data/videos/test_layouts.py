@@ -1,0 +1,223 @@
+import math
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lexy.data.videos.layouts.challenge import ChallengeFolders
+from lexy.data.videos.layouts.frames import FrameFiles
+from lexy.data.videos.layouts.stacks import StackFiles
+from lexy.data.videos.tiff_metadata import physical
+from lexy.errors import UserError
+
+PUBLISHED = r".*?_(?P<cell>C\d+)_t(?P<frame>\d+)\.tiff?"
+SEPARATE = r"(?P<cell>\w+?)_(?P<kind>image|mask)_(?P<frame>\d+)\.tif"
+STACKS = r"(?P<cell>.+?)(?:\.ome)?\.tiff?", r"(?P<cell>.+?)_masks?(?:\.ome)?\.tiff?"
+
+
+def image(value=0, shape=(6, 8)):
+    return np.full(shape, value, np.uint16)
+
+
+def nucleus(shape=(6, 8)):
+    mask = np.zeros(shape, np.uint16)
+    mask[2:4, 3:6] = 255
+    return mask
+
+
+def write_frames(folder, cell="C01", numbers=range(1, 12), mask=None):
+    """Frame t is the number t everywhere; names are written without leading zeros."""
+    for number in numbers:
+        planes = np.stack([image(number), nucleus() if mask is None else mask])
+        tifffile.imwrite(folder / f"KTR_x_{cell}_t{number}.tif", planes)
+
+
+class TestFrameFiles:
+    def test_planes_of_the_published_files_in_numerical_order(self, tmp_path):
+        write_frames(tmp_path, "C10"), write_frames(tmp_path, "C02", range(5, 8))
+        (tmp_path / "notes.txt").write_text("not looked at")
+        second, tenth = FrameFiles(PUBLISHED).recordings(tmp_path)
+        assert (second.name, tenth.name) == ("C02", "C10")
+        assert tenth.frames[:, 0, 0].tolist() == list(range(1, 12))
+        assert second.numbers == (5, 6, 7)
+        assert tenth.labelled.all()
+        assert tenth.masks.sum() == 11 * 6
+        assert math.isnan(tenth.pixel_size)
+
+    def test_the_planes_may_be_at_the_other_end(self, tmp_path):
+        planes = np.stack([nucleus(), image(7)], axis=-1)
+        for number in (1, 2):
+            tifffile.imwrite(tmp_path / f"a_C1_t{number}.tif", planes, photometric="minisblack", planarconfig="contig")
+        (recording,) = FrameFiles(PUBLISHED, image_plane=1, mask_plane=0).recordings(tmp_path)
+        assert set(recording.frames.ravel()) == {7}
+        assert recording.masks[0].sum() == 6
+
+    def test_image_and_mask_in_files_of_their_own(self, tmp_path):
+        for number in (8, 9, 10):
+            tifffile.imwrite(tmp_path / f"a_image_{number}.tif", image(number))
+            tifffile.imwrite(tmp_path / f"a_mask_{number}.tif", nucleus())
+        (recording,) = FrameFiles(SEPARATE).recordings(tmp_path)
+        assert recording.frames[:, 0, 0].tolist() == [8, 9, 10]
+        (tmp_path / "a_image_9.tif").unlink()
+        with pytest.raises(UserError, match=r"a_mask_9\.tif: a mask without its image"):
+            FrameFiles(SEPARATE).recordings(tmp_path)
+
+    def test_dark_nuclei(self, tmp_path):
+        write_frames(tmp_path, mask=255 - nucleus())
+        (recording,) = FrameFiles(PUBLISHED, dark_nuclei=True).recordings(tmp_path)
+        assert recording.masks[0].sum() == 6
+
+    def test_masks_on_some_frames_only(self, tmp_path):
+        for number in (1, 2, 3):
+            tifffile.imwrite(tmp_path / f"a_image_{number}.tif", image(number))
+        tifffile.imwrite(tmp_path / "a_mask_2.tif", nucleus())
+        with pytest.raises(UserError, match=r"no mask for a_image_1\.tif \(2 of 3 frames\).*require_masks=false"):
+            FrameFiles(SEPARATE).recordings(tmp_path)
+        (recording,) = FrameFiles(SEPARATE, require_masks=False).recordings(tmp_path)
+        assert recording.labelled.tolist() == [False, True, False]
+        (tmp_path / "a_mask_2.tif").unlink()
+        with pytest.raises(UserError, match="3 of 3 frames"):
+            FrameFiles(SEPARATE, require_masks=False).recordings(tmp_path)
+
+    def test_a_gap_names_what_is_missing(self, tmp_path):
+        write_frames(tmp_path, numbers=[1, 2, 5])
+        with pytest.raises(UserError, match=r"frame 3 is missing \(2 in all\), after KTR_x_C01_t2\.tif"):
+            FrameFiles(PUBLISHED).recordings(tmp_path)
+
+    def test_a_frame_that_is_there_twice(self, tmp_path):
+        write_frames(tmp_path, numbers=[1, 2])
+        tifffile.imwrite(tmp_path / "KTR_x_C01_t01.tif", np.stack([image(), nucleus()]))
+        with pytest.raises(UserError, match=r"are both frame 1 of C01"):
+            FrameFiles(PUBLISHED).recordings(tmp_path)
+
+    def test_a_size_that_changes(self, tmp_path):
+        write_frames(tmp_path, numbers=[1])
+        tifffile.imwrite(tmp_path / "KTR_x_C01_t2.tif", np.stack([image(shape=(6, 9)), nucleus((6, 9))]))
+        with pytest.raises(UserError, match=r"KTR_x_C01_t2\.tif is \(6, 9\) uint16, KTR_x_C01_t1\.tif is \(6, 8\)"):
+            FrameFiles(PUBLISHED).recordings(tmp_path)
+
+    def test_a_file_that_is_no_image(self, tmp_path):
+        (tmp_path / "x_C01_t1.tif").write_text("no image")
+        with pytest.raises(UserError, match=r"x_C01_t1\.tif: cannot be read as a TIFF image"):
+            FrameFiles(PUBLISHED).recordings(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("pattern", "message"),
+        [("(", "is no regular expression"), ("(?P<cell>a)", "has no group 'frame'"), (PUBLISHED, "matches")],
+    )
+    def test_a_pattern_that_cannot_be(self, tmp_path, pattern, message):
+        (tmp_path / "other.tif").write_text("")
+        with pytest.raises(UserError, match=message):
+            FrameFiles(pattern).recordings(tmp_path)
+
+    def test_a_frame_number_that_is_none(self, tmp_path):
+        tifffile.imwrite(tmp_path / "C1_a.tif", image())
+        with pytest.raises(UserError, match="'a' stands where the pattern has the frame number"):
+            FrameFiles(r"(?P<cell>C\d)_(?P<frame>.)\.tif").recordings(tmp_path)
+
+    def test_a_folder_that_is_not_there(self, tmp_path):
+        with pytest.raises(UserError, match="no such folder"):
+            FrameFiles(PUBLISHED).recordings(tmp_path / "none")
+
+    @settings(max_examples=10, deadline=None)
+    @given(first=st.integers(0, 200), count=st.integers(1, 12))
+    def test_any_numbers_come_in_order(self, tmp_path_factory, first, count):
+        folder = tmp_path_factory.mktemp("frames")
+        numbers = list(range(first, first + count))
+        write_frames(folder, numbers=numbers[::-1])
+        (recording,) = FrameFiles(PUBLISHED).recordings(folder)
+        assert recording.numbers == tuple(numbers)
+        assert recording.frames[:, 0, 0].tolist() == numbers
+
+
+class TestStackFiles:
+    def write(self, folder, frames=4, masks=4):
+        stack = np.stack([image(t) for t in range(frames)])
+        tifffile.imwrite(
+            folder / "a.ome.tif", stack, metadata={"axes": "TYX", "PhysicalSizeX": 0.5, "TimeIncrement": 30.0}
+        )
+        tifffile.imwrite(folder / "a_mask.tif", np.stack([nucleus()] * masks))
+
+    def test_a_stack_and_its_masks(self, tmp_path):
+        self.write(tmp_path)
+        (recording,) = StackFiles(*STACKS).recordings(tmp_path)
+        assert (recording.name, recording.numbers) == ("a", (0, 1, 2, 3))
+        assert (recording.pixel_size, recording.interval) == (0.5, 30.0)
+        (given_scale,) = StackFiles(*STACKS, pixel_size=0.2).recordings(tmp_path)
+        assert given_scale.pixel_size == 0.2
+
+    def test_masks_of_the_first_frames(self, tmp_path):
+        self.write(tmp_path, masks=2)
+        with pytest.raises(UserError, match=r"a_mask\.tif has 2 frames, a\.ome\.tif has 4"):
+            StackFiles(*STACKS).recordings(tmp_path)
+        (recording,) = StackFiles(*STACKS, require_masks=False).recordings(tmp_path)
+        assert recording.labelled.tolist() == [True, True, False, False]
+
+    def test_what_is_missing_is_named(self, tmp_path):
+        self.write(tmp_path)
+        (tmp_path / "a_mask.tif").rename(tmp_path / "b_mask.tif")
+        with pytest.raises(UserError, match=r"a\.ome\.tif: no file with its masks"):
+            StackFiles(*STACKS).recordings(tmp_path)
+
+    def test_channels_are_refused(self, tmp_path):
+        self.write(tmp_path)
+        tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((4, 2, 6, 8), np.uint8), metadata={"axes": "TCYX"})
+        with pytest.raises(UserError, match=r"\(4, 2, 6, 8\).*of one channel"):
+            StackFiles(*STACKS).recordings(tmp_path)
+
+
+class TestChallengeFolders:
+    def write(self, folder, masks):
+        (folder / "01").mkdir()
+        (folder / "01_GT" / "SEG").mkdir(parents=True)
+        for number in range(3):
+            tifffile.imwrite(folder / "01" / f"t{number:03}.tif", image(number))
+        for number in masks:
+            tifffile.imwrite(folder / "01_GT" / "SEG" / f"man_seg{number:03}.tif", nucleus() // 255 * 7)
+
+    def test_frames_and_their_gold_truth(self, tmp_path):
+        self.write(tmp_path, [1])
+        (recording,) = ChallengeFolders().recordings(tmp_path)
+        assert recording.name == "01"
+        assert recording.labelled.tolist() == [False, True, False]
+        assert recording.masks[1].sum() == 6
+        with pytest.raises(UserError, match=r"no mask for t000\.tif"):
+            ChallengeFolders(require_masks=True).recordings(tmp_path)
+
+    def test_a_mask_without_its_frame(self, tmp_path):
+        self.write(tmp_path, [5])
+        with pytest.raises(UserError, match=r"man_seg005\.tif: a mask without its frame t005\.tif"):
+            ChallengeFolders().recordings(tmp_path)
+
+    def test_another_kind_of_folder(self, tmp_path):
+        with pytest.raises(UserError, match="has no folder 01"):
+            ChallengeFolders().recordings(tmp_path)
+
+
+class TestPhysical:
+    @settings(max_examples=20, deadline=None)
+    @given(size=st.floats(0.01, 50), interval=st.floats(0.1, 5000), unit=st.sampled_from(["µm", "nm", "mm"]))
+    def test_ome(self, tmp_path_factory, size, interval, unit):
+        path = tmp_path_factory.mktemp("ome") / "a.ome.tif"
+        facts = {"PhysicalSizeX": size, "PhysicalSizeXUnit": unit, "TimeIncrement": interval, "TimeIncrementUnit": "ms"}
+        tifffile.imwrite(path, np.zeros((2, 16, 24), np.uint8), metadata={"axes": "TYX"} | facts)
+        with tifffile.TiffFile(path) as tif:
+            found = physical(tif)
+        factor = {"µm": 1, "nm": 1e-3, "mm": 1e3}[unit]
+        assert found == pytest.approx((size * factor, interval / 1000))
+
+    @pytest.mark.parametrize(("unit", "factor"), [("micron", 1), ("nm", 1e-3), ("inch", 25400)])
+    def test_imagej(self, tmp_path, unit, factor):
+        path = tmp_path / "a.tif"
+        stack = np.zeros((2, 4, 4), np.uint8)
+        facts = {"axes": "TYX", "unit": unit, "finterval": 2.5}
+        tifffile.imwrite(path, stack, imagej=True, resolution=(4.0, 4.0), metadata=facts)
+        with tifffile.TiffFile(path) as tif:
+            assert physical(tif) == pytest.approx((0.25 * factor, 2.5))
+
+    def test_a_file_that_does_not_say(self, tmp_path):
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 4, 4), np.uint8))
+        with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+            assert all(math.isnan(value) for value in physical(tif))
