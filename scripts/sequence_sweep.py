@@ -9,17 +9,19 @@ of both protocols, from the true first mask, and writes per-frame rows, a CSV, c
 
 import argparse
 import json
+import math
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import torch
+from torch import nn
 
 import lexy
 from lexy.data.sequences.protocol import Protocol
@@ -33,6 +35,7 @@ from lexy.evaluation.evaluate import evaluate_all
 from lexy.files import replacing, sha256
 from lexy.networks.fusion import Fusion
 from lexy.report.clips import draw_clips
+from lexy.report.markdown import comparison_markdown
 from lexy.report.sequence_figures import draw_curves
 from lexy.tasks.prediction import BothWays, Direction, Forward, Predictor
 from lexy.tasks.starts import TrueMask, counted
@@ -111,13 +114,17 @@ def train(outputs: Path, store: Path, rows: list[str], seeds: list[int], at_once
 
 
 class Method(NamedTuple):
-    """Something in the table; `name` is its row, and the digest tells its checkpoints from others."""
+    """Something in the table; `name` is its row, and the digest tells its checkpoints from others.
+
+    `minutes` are those of the training of all networks in it; nan where nothing is trained.
+    """
 
     name: str
     seed: int
     network: Any
     direction: Direction = Forward()
     digest: str = ""
+    minutes: float = math.nan
 
 
 def methods(outputs: Path) -> list[Method]:
@@ -135,21 +142,22 @@ def methods(outputs: Path) -> list[Method]:
             print(f"not trained yet: {run.row}, seed {run.seed}")
             continue
         path = folder / "best.ckpt"
-        trained[run.row, run.seed] = Method(run.row, run.seed, lexy.load(path), digest=sha256(path)[:8])
+        digest = sha256(path)[:8]
+        trained[run.row, run.seed] = Method(run.row, run.seed, lexy.load(path), Forward(), digest, _minutes(folder))
     found += trained.values()
     frame = trained.get((FRAME, 0))
     for name in (TRACK, BEST):
         other = trained.get((name, 0))
         if frame is not None and other is not None:
-            digest = frame.digest + other.digest
+            both = frame.digest + other.digest, frame.minutes + other.minutes
             fusion = Fusion(frame.network, other.network)
-            found.append(Method(f"fusion of U-Net and {name}", 0, fusion, digest=digest))
-            found.append(Method(f"{name}, forward + backward", 0, other.network, BothWays(frame.network), digest))
+            found.append(Method(f"fusion of U-Net and {name}", 0, fusion, Forward(), *both))
+            found.append(Method(f"{name}, forward + backward", 0, other.network, BothWays(frame.network), *both))
     return found
 
 
 def measured(method: Method, data: SyntheticSequences, folder: Path) -> pd.DataFrame:
-    """Per-frame rows on the test split; kept in `folder`, for the next table."""
+    """Per-frame rows on the test split; kept in `folder` for the next table, even if the code changes meanwhile."""
     path = folder / f"{_file_name(method.name)}_{method.seed}_{method.digest}.parquet"
     if not path.exists():
         predict = _predictor(method)
@@ -171,13 +179,24 @@ def table(outputs: Path, store: Path, protocol: str) -> None:
     for method in every:
         tables[method.name] = pd.concat([tables.get(method.name), measured(method, data, folder)])
     result = comparison(tables, BEST if BEST in tables else FRAME)
-    result["parameters"] = [_parameters(next(m for m in every if m.name == name).network) for name in result.index]
-    result["minutes"] = [_minutes(outputs, str(name)) for name in result.index]
+    result = result.join(costs(every))
     result.to_csv(folder / "comparison.csv")
-    shown = {name: table for name, table in tables.items() if "threshold" not in name}
-    draw_curves(shown, folder / "curves.png", embedded=False)
+    drawn = {name: table for name, table in tables.items() if "threshold" not in name}
+    draw_curves(drawn, folder / "curves.png", embedded=False)
     print(f"\n{protocol}: {len(data.rows('test'))} clips of {len(data.groups('test'))} fields")
-    print(_markdown(result))
+    facts = {title: _texts(result[title], form) for title, form in (("parameters", "{:.2f} M"), ("minutes", "{:.1f}"))}
+    print(comparison_markdown(result, facts))
+
+
+def _texts(column: "pd.Series[float]", form: str) -> dict[str, str]:
+    return {str(name): form.format(value) for name, value in column.dropna().items()}
+
+
+def costs(every: Sequence[Method]) -> pd.DataFrame:
+    """`parameters` in millions and `minutes` of training of each row, means over seeds; NaN where there are none."""
+    rows = [(method.name, _parameters(method), method.minutes) for method in every]
+    table = pd.DataFrame(rows, columns=["method", "parameters", "minutes"])
+    return table.groupby("method", sort=False).mean()
 
 
 def _predictor(method: Method) -> Predictor:
@@ -188,28 +207,16 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^\w-]+", "_", name).lower()
 
 
-def _parameters(network: Any) -> int:
-    return sum(p.numel() for p in network.parameters()) if isinstance(network, torch.nn.Module) else 0
+def _parameters(method: Method) -> float:
+    """Millions in all networks that are run; nan where there are none."""
+    networks = (method.network, getattr(method.direction, "network", None))
+    counts = [sum(p.numel() for p in network.parameters()) for network in networks if isinstance(network, nn.Module)]
+    return sum(counts) / 1e6 if counts else math.nan
 
 
-def _minutes(outputs: Path, row: str) -> float:
-    """Mean training time of a row's runs, from their epoch logs."""
-    times = [pd.read_csv(done / "metrics.csv") for run in runs(outputs) if run.row == row and (done := finished(run))]
-    return float(pd.Series([log["train/seconds"].sum() / 60 for log in times]).mean()) if times else 0.0
-
-
-def _markdown(result: pd.DataFrame) -> str:
-    qualities = {"dice_one_step": 3, "dice": 3, "dice_worst_frame": 3, "hd95": 2, "nc_error": 3}
-    lines = ["| | " + " | ".join(qualities) + " | parameters | minutes |", "|---|" + "---|" * (len(qualities) + 2)]
-    for name, row in result.iterrows():
-        cells = [
-            f"{row[q]:.{d}f} ({row[f'{q}_low']:.{d}f}–{row[f'{q}_high']:.{d}f})" if pd.notna(row.get(q)) else "–"
-            for q, d in qualities.items()
-        ]
-        lines.append(
-            f"| {name} | " + " | ".join(cells) + f" | {row['parameters'] / 1e6:.2f} M | {row['minutes']:.1f} |"
-        )
-    return "\n".join(lines)
+def _minutes(folder: Path) -> float:
+    """Training time of a run, from its epoch log."""
+    return float(pd.read_csv(folder / "metrics.csv")["train/seconds"].sum() / 60)
 
 
 def main() -> None:

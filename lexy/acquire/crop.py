@@ -45,7 +45,7 @@ class CropFields:
         return fingerprint([self.label.inputs(entries), asdict(self.rules), images])
 
     def done(self, shard: Shard, entries: Sequence[FieldEntry]) -> dict[str, Any] | None:
-        """What `run` returned for this shard of these fields, if it did."""
+        """See `LabelFields.done`."""
         return finished(self.part(shard) / "part.json", self.inputs(shard.of(entries)))
 
     def run(self, shard: Shard, entries: Sequence[FieldEntry], advance: Callable[[int], object]) -> dict[str, Any]:
@@ -53,12 +53,8 @@ class CropFields:
 
         Parameters
         ----------
-        shard : Shard
-            Which.
-        entries : sequence of FieldEntry
-            The whole manifest, with checksums.
-        advance : callable
-            Told how many fields have been done since it was told last.
+        shard, entries, advance
+            As for `LabelFields.run`.
 
         Returns
         -------

@@ -25,7 +25,10 @@ NETWORK = "network"
 
 
 def baselines(predict: Predictor, data: Any, frame_network: str | None, allow: Sequence[str] = ()) -> dict[str, Any]:
-    """What a network is compared with, each started as it is: thresholds, and where it carries a mask, copies of that.
+    """What a network is compared with, each started as it is: thresholds, and copies of the mask it starts from.
+
+    Where that is the truth and the first frame of a video has none, a network that needs no mask can be evaluated all
+    the same: then there are no copies, in none of the splits or folds, and the user is told.
 
     Parameters
     ----------
@@ -37,7 +40,10 @@ def baselines(predict: Predictor, data: Any, frame_network: str | None, allow: S
         See `lexy.checkpoint.load`.
     """
     networks: dict[str, Any] = {"Otsu threshold": Otsu(), "Li threshold": Li()}
-    if predict.carries_mask or data.sequences:
+    without = [video.name for video in getattr(data, "recordings", ()) if not video.labelled[0]]
+    if predict.start.given and without and not predict.carries_mask:
+        print(f"no copied masks to compare with: {len(without)} videos ({without[0]}, ...) have no mask of frame 0")
+    elif predict.carries_mask or data.sequences:
         networks = {"copied first mask": CopiedMask(), "moved first mask": MovedMask(), **networks}
     if frame_network is not None:
         networks["frame by frame"] = load_frame_network(frame_network, allow)

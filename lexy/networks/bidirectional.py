@@ -10,7 +10,12 @@ from lexy.networks.rollout import Recurrence, free_running, rollout
 
 
 def propagate_both_ways(
-    network: Recurrence, frames: Tensor, state: Any, last_mask: Tensor, last: Tensor | None = None
+    network: Recurrence,
+    frames: Tensor,
+    state: Any,
+    last_mask: Tensor,
+    last: Tensor | None = None,
+    found: Tensor | None = None,
 ) -> Tensor:
     """Run a network forward from its start and backward from a late one, and average the logits.
 
@@ -27,6 +32,8 @@ def propagate_both_ways(
         Mask of frame `last`.
     last : Tensor, int64 (B), optional
         The frame of each clip that `last_mask` belongs to; the last one if left out. `bright_end` finds both.
+    found : Tensor, bool (B), optional
+        Clips that have such a mask; the others are run forward alone. All of them if left out.
 
     Returns
     -------
@@ -47,10 +54,11 @@ def propagate_both_ways(
         after = _ordered(onward, (steps - last[:, None]).clamp(min=0))
         backward = torch.where(_wide(steps > last[:, None]), after, backward)
     weight = (steps / last[:, None].clamp(min=1)).clamp(max=1)
+    weight = weight if found is None else weight * found[:, None]
     return torch.lerp(forward, backward, _wide(weight))
 
 
-def bright_end(network: Recurrence, frames: Tensor) -> tuple[Tensor, Tensor]:
+def bright_end(network: Recurrence, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Where in the second half of each clip a frame network is most confident, and its mask there.
 
     Parameters
@@ -65,14 +73,16 @@ def bright_end(network: Recurrence, frames: Tensor) -> tuple[Tensor, Tensor]:
         Frame with the greatest product of contrast (`mask_contrast`) and mean of 2 |p − 0.5| over the mask.
     mask : Tensor, float (B, 1, H, W)
         Its probabilities.
+    found : Tensor, bool (B)
+        Whether there is a pixel of 0.5 and contrast in it. Where not, `last` and `mask` say nothing.
     """
     half = frames.shape[1] // 2
     late = frames[:, half:]
     probability = rollout(network, late).sigmoid()
     decided = (probability * (2 * probability - 1).abs()).sum((2, 3, 4)) / probability.sum((2, 3, 4)).clamp(min=1e-6)
     contrast = mask_contrast(late.flatten(0, 1), probability.flatten(0, 1)).view(decided.shape)
-    best = (decided * contrast).argmax(dim=1)
-    return best + half, probability[torch.arange(len(best), device=best.device), best]
+    score, best = (decided * contrast * (probability >= 0.5).any(-1).any(-1).any(-1)).max(dim=1)
+    return best + half, probability[torch.arange(len(best), device=best.device), best], score > 0
 
 
 def _ordered(clips: Tensor, order: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from lexy.networks.rollout import Recurrence
 
 
 class FusionState(NamedTuple):
-    """States of both networks; area and centroid (B, 3) of the last trusted mask."""
+    """States of both networks; area and centroid (B, 3) that masks are compared with."""
 
     frame: Any
     propagating: Any
@@ -31,6 +31,10 @@ class Fusion(nn.Module):
       from those of the last mask that was trusted, for a nucleus neither jumps nor blinks (a gate like that of SAMURAI,
       Yang et al. 2024, arXiv:2411.11922).
 
+    While nothing is trusted, the measure ages: area and centroid approach those of the fused mask, a share of the way
+    in each frame. So a jump of a few frames is held against a mask, but a wrong measure, for example the area of a
+    start mask of half the size, does not last.
+
     The frame network's is also multiplied by k / (k + half_contrast), k the contrast of its mask with the ring about it
     (`mask_contrast`): without contrast there is nothing that it could go by.
 
@@ -48,6 +52,8 @@ class Fusion(nn.Module):
         Contrast at which the frame network counts half.
     trust : float
         Area and centroid are those of the last fused mask with a confidence of at least this.
+    ageing : float
+        Share of the way to the present that they go in a frame that is not trusted; 0 keeps them.
     """
 
     needs_mask = True
@@ -60,13 +66,14 @@ class Fusion(nn.Module):
         shift_jump: Annotated[float, Gt(0)] = 0.3,
         half_contrast: Annotated[float, Gt(0)] = 0.1,
         trust: Annotated[float, Interval(ge=0, le=1)] = 0.5,
+        ageing: Annotated[float, Interval(ge=0, le=1)] = 0.1,
     ) -> None:
         super().__init__()
         if not needs_mask(propagating_network):
             raise ValueError(f"{type(propagating_network).__name__} carries no mask: there is nothing to fuse")
         self.frame_network, self.propagating_network = without_mask(frame_network), propagating_network
         self.area_jump, self.shift_jump = area_jump, shift_jump
-        self.half_contrast, self.trust = half_contrast, trust
+        self.half_contrast, self.trust, self.ageing = half_contrast, trust, ageing
 
     def start(self, frame: Tensor, mask: Tensor | None = None) -> FusionState:
         """Start both; ValueError without a mask, where the propagating network wants one."""
@@ -87,10 +94,9 @@ class Fusion(nn.Module):
         confidence = self._confidence(propagated, state.trusted)
         weight = own_confidence / (own_confidence + confidence).clamp(min=1e-6)
         fused = torch.lerp(propagated, own, weight[:, None, None, None])
-        trusted = self._confidence(fused, state.trusted) >= self.trust
-        shape = torch.where(trusted[:, None], _shape(fused), state.trusted)
-        return torch.logit(fused, eps=1e-6), FusionState(
-            frame_state, propagating.with_mask(propagating_state, fused), shape
+        logits = torch.logit(fused, eps=1e-6)
+        return logits, FusionState(
+            frame_state, propagating.with_mask(propagating_state, fused), self._measure(fused, state.trusted)
         )
 
     def with_mask(self, state: FusionState, mask: Tensor) -> FusionState:
@@ -100,6 +106,13 @@ class Fusion(nn.Module):
 
     def _networks(self) -> tuple[Recurrence, Propagation]:
         return cast(Recurrence, self.frame_network), cast(Propagation, self.propagating_network)
+
+    def _measure(self, fused: Tensor, trusted: Tensor) -> Tensor:
+        """Area and centroid (B, 3) that the next masks are compared with; a mask without area has none to offer."""
+        shape = _shape(fused)
+        ageing = self.ageing * (shape[:, 0] >= 1)
+        share = torch.where(self._confidence(fused, trusted) >= self.trust, 1.0, ageing)
+        return torch.lerp(trusted, shape, share[:, None])
 
     def _confidence(self, probability: Tensor, trusted: Tensor) -> Tensor:
         """In [0, 1] for each clip; 0 for an empty mask."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -82,7 +83,7 @@ def comparison_table(comparison: pd.DataFrame, title: str, *, embedded: bool) ->
     for name in (*names, "missed", "no N/C"):
         table.add_column(name.replace("_", " "), justify="right")
     for method, row in comparison.iterrows():
-        counts = (f"{int(row[name])}" for name in ("n_missed", "nc_error_undefined"))
+        counts = (f"{round(row[name], 1):g}" for name in ("n_missed", "nc_error_undefined"))
         table.add_row(Text(str(method)), *(_cell(row, name) for name in names), *counts)
     return table
 
@@ -92,7 +93,9 @@ def _cell(row: "pd.Series[float]", name: str) -> str:
         return "-"
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     interval = f" ({low:.3f}–{high:.3f})" if pd.notna(low) else ""
-    star = "*" if row[f"{name}_difference_low"] > 0 or row[f"{name}_difference_high"] < 0 else ""
+    # The reference may have no such quality, which leaves the comparison without the columns of differences to it.
+    differs = row.get(f"{name}_difference_low", np.nan) > 0 or row.get(f"{name}_difference_high", np.nan) < 0
+    star = "*" if differs else ""
     return f"{row[name]:.3f}{interval}{star}"
 
 

@@ -15,6 +15,10 @@ from annotated_types import Ge, Interval
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from lexy.data.sequences.corner_affine import corner_affine
+from lexy.data.sequences.filters import blur
+from lexy.data.sequences.selection import area_and_centroid
+
 SOFT = 1.0  # smoothing before resampling, px: lets a binary outline move by fractions of a pixel
 CONTROL = 3  # control points of the thin-plate spline along each side
 STEPS = 12  # of the bisection for the area: levels to 1 / 4096 of a field's height
@@ -74,7 +78,7 @@ class PublishedNoise:
     ) -> tuple[Tensor, Tensor]:
         sign = 4.0 * torch.randint(2, (len(masks),), generator=draw) - 2
         both = corner_affine(torch.cat([frames, masks.to(frames.dtype)], dim=1), sign * scale, sign * shear)
-        return both[:, :1], (smoothed(both[:, 1:], 1.5) >= 0.5).to(masks.dtype)
+        return both[:, :1], (blur(both[:, 1:], 1.5) >= 0.5).to(masks.dtype)
 
     def _draw(self, count: int, draw: Generator) -> tuple[Tensor, Tensor]:
         scale, shear = self.low + (self.high - self.low) * torch.rand(2, count, generator=draw)
@@ -125,7 +129,7 @@ class UnbiasedNoise:
 
     def previous(self, masks: Tensor, draw: Generator) -> Tensor:
         """See `MaskNoise.previous`."""
-        moved = _sampled(smoothed(masks, SOFT), self._moves(masks, draw))
+        moved = _sampled(blur(masks, SOFT), self._moves(masks, draw))
         ratio = 1 + self.margin * _symmetric(len(masks), draw)
         ratio = ratio * (torch.rand(len(masks), generator=draw) >= self.dropout)
         area = moved.sum((1, 2, 3)) * ratio.to(masks.device)
@@ -134,7 +138,7 @@ class UnbiasedNoise:
     def reference(self, frames: Tensor, masks: Tensor, draw: Generator) -> tuple[Tensor, Tensor]:
         """See `MaskNoise.reference`: frame and mask are moved alike, nothing else happens to them."""
         grid = self._moves(masks, draw)
-        moved = _sampled(smoothed(masks, SOFT), grid)
+        moved = _sampled(blur(masks, SOFT), grid)
         return _sampled(frames, grid), cut_to_area(moved, moved.sum((1, 2, 3))).to(masks.dtype)
 
     def pair(self, frames: Tensor, masks: Tensor, draw: Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -180,58 +184,6 @@ class UnbiasedNoise:
             for axis, n in ((0, width), (1, height))
         )
         return torch.einsum("bk,bkh,bkw->bhw", weight, rows, columns)[:, None]
-
-
-def corner_affine(images: Tensor, scale: Tensor, shear: Tensor) -> Tensor:
-    """The published affine, x′ = (1 + s) (x − tan(h) y), y′ = (1 + s) y: nearest pixel, 0 outside.
-
-    Parameters
-    ----------
-    images : Tensor, float (B, C, H, W)
-    scale, shear : Tensor, float (B,)
-        s, more than −1, and h in radians.
-
-    Returns
-    -------
-    Tensor, (B, C, H, W)
-    """
-    channels, height, width = images.shape[1:]
-    scale, slope = (x.to(images.device)[:, None] for x in (scale, torch.tan(shear)))
-    rows = torch.arange(height, device=images.device) / (1 + scale)
-    columns = torch.arange(width, device=images.device) / (1 + scale)
-    row = rows.round().long()  # (B, H)
-    column = (columns[:, None] + (slope * rows)[..., None]).round().long()  # (B, H, W)
-    inside = (row < height)[..., None] & (column >= 0) & (column < width)
-    index = row.clamp(max=height - 1)[..., None] * width + column.clamp(0, width - 1)
-    found = images.flatten(2).gather(2, index.flatten(1)[:, None].expand(-1, channels, -1)).view_as(images)
-    return found * inside[:, None]
-
-
-def smoothed(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of images (B, C, H, W), cut off at 4 sigma, the border repeated; as scikit-image's."""
-    rows, columns = (_blur(n, sigma, images.device) for n in images.shape[-2:])
-    return rows.to(images.dtype) @ images @ columns.T.to(images.dtype)
-
-
-@functools.lru_cache(maxsize=8)
-def _blur(length: int, sigma: float, device: torch.device) -> Tensor:
-    """The blur of a line as a matrix (float32): faster than a convolution of a single channel."""
-    reach = int(4 * sigma + 0.5)
-    steps = torch.arange(-reach, reach + 1)
-    kernel = torch.exp(-(steps.double() ** 2) / (2 * sigma**2))
-    source = (torch.arange(length)[:, None] + steps).clamp(0, length - 1)
-    matrix = torch.zeros(length, length, dtype=torch.float64)
-    return matrix.scatter_add(1, source, (kernel / kernel.sum()).expand(length, -1)).float().to(device)
-
-
-def area_and_centroid(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Area (B,) and centroid (B, 2) as column and row, pixels, of masks (B, 1, H, W); 0 for an empty one."""
-    rows, columns = masks.sum((1, 3)), masks.sum((1, 2))
-    area = rows.sum(1)
-    first = [
-        (line * torch.arange(line.shape[1], device=masks.device)).sum(1) / area.clamp(min=1) for line in (columns, rows)
-    ]
-    return area, torch.stack(first, dim=1)
 
 
 def cut_to_area(fields: Tensor, area: Tensor) -> Tensor:

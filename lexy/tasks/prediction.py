@@ -36,6 +36,8 @@ class Forward:
 class BothWays:
     """From the start forward and from the second bright end backward (see `propagate_both_ways`): looks ahead.
 
+    Where the frame network finds nothing in the second half of a clip, that clip is run forward alone.
+
     Parameters
     ----------
     network : Module
@@ -50,8 +52,8 @@ class BothWays:
     def __call__(self, network: Any, clip: Clip, start: Start) -> Tensor:
         """See `Direction`."""
         frames = clip["frames"]
-        last, mask = bright_end(self.network.to(frames.device), frames)
-        return propagate_both_ways(network, frames, started(network, clip, start), mask, last)
+        last, mask, found = bright_end(self.network.to(frames.device), frames)
+        return propagate_both_ways(network, frames, started(network, clip, start), mask, last, found)
 
 
 class Predictor:

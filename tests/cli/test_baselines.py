@@ -33,7 +33,7 @@ def predictor(network, *, given=True):
 def test_without_a_first_mask_there_are_no_copies_and_the_user_is_told(capsys):
     found = baselines(predictor(Otsu()), videos(True, False, False), None)
     assert list(found) == THRESHOLDS
-    assert "2 videos (cell 1, ...) have no mask of the first frame" in capsys.readouterr().out
+    assert "2 videos (cell 1, ...) have no mask of frame 0" in capsys.readouterr().out
     frames = torch.rand(1, 2, 1, 16, 16)
     clip = {
         "frames": frames, "masks": (frames > 0.5).float(), "labelled": torch.tensor([[False, True]]),

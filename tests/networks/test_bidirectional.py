@@ -1,6 +1,8 @@
 import torch
 
 from lexy.networks.bidirectional import bright_end, propagate_both_ways
+from lexy.tasks.prediction import BothWays, Forward
+from lexy.tasks.starts import TrueMask
 
 TIME = 5
 
@@ -59,6 +61,12 @@ def test_after_the_late_mask_it_goes_on_forward_from_there_for_each_clip():
 class Seen:
     """Finds a mask where the frame is bright."""
 
+    def eval(self):
+        return self
+
+    def to(self, device):
+        return self
+
     def start(self, frame, mask=None):
         return ()
 
@@ -71,7 +79,38 @@ def test_the_bright_end_is_where_the_mask_is_decided_and_stands_out():
     clip[:, :, :, :4] = 0
     for index, time, brightness in ((0, 1, 1.0), (0, 4, 0.95), (0, 5, 0.6), (1, 3, 0.7), (1, 5, 0.9)):
         clip[index, time, :, 15:25, 15:25] = brightness
-    last, mask = bright_end(Seen(), clip)
+    last, mask, found = bright_end(Seen(), clip)
     assert last.tolist() == [4, 5]
+    assert found.tolist() == [True, True]
     assert (mask[:, 0, 20, 20] > 0.99).all()
     assert (mask[:, 0, 10, 10] < 0.01).all()
+
+
+def dark_end() -> torch.Tensor:
+    """Two clips with a nucleus; that of the second is gone in the second half."""
+    clip = torch.full((2, 6, 1, 40, 40), 0.2)
+    clip[:, :, :, :4] = 0
+    clip[0, :, :, 15:25, 15:25] = 0.9
+    clip[1, :3, :, 15:25, 15:25] = 0.9
+    clip[1, 3:, :, 15:25, 15:25] = 0.4  # a trace of a mask, below 0.5 everywhere
+    return clip
+
+
+def test_nothing_found_late_is_no_bright_end():
+    assert bright_end(Seen(), dark_end())[2].tolist() == [True, False]
+
+
+class Carries(Drift):
+    """The same, and it says that it wants a mask."""
+
+    needs_mask = True
+
+
+def test_a_clip_without_a_bright_end_is_run_forward_alone():
+    frames, mask = dark_end(), torch.zeros(2, 1, 40, 40)
+    masks, labelled = mask[:, None].expand(-1, 6, -1, -1, -1), torch.ones(2, 6, dtype=torch.bool)
+    clip = {"frames": frames, "masks": masks, "labelled": labelled, "video": ["a", "b"]}
+    logits = BothWays(Seen())(Carries(), clip, TrueMask())
+    alone = Forward()(Carries(), clip, TrueMask())
+    assert torch.equal(logits[1], alone[1])
+    assert not torch.equal(logits[0], alone[0])

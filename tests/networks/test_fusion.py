@@ -105,6 +105,9 @@ def test_an_implausible_mask_does_not_become_the_measure_of_the_next():
     image = frame(0.5)
     state = fusion.start(image, disc())
     _, after = fusion.step(state, image)
+    assert after.trusted[0].tolist() == pytest.approx([0.9 * 249 + 0.1 * 45, 30, 33.8], abs=0.5)  # a tenth of the way
+    keeps = Fusion(fusion.frame_network, fusion.propagating_network, ageing=0)
+    _, after = keeps.step(keeps.start(image, disc()), image)
     assert torch.equal(after.trusted, state.trusted)
     steady = Fusion(Says(sure(disc(33))), Carries(sure(disc(33))))
     _, after = steady.step(steady.start(image, disc()), image)
@@ -134,3 +137,22 @@ def test_networks_in_the_wrong_place_are_refused():
         Fusion(TrackNet(backbone), TrackNet(backbone))
     with pytest.raises(ValueError, match="UNet carries no mask"):
         Fusion(UNet(backbone), UNet(backbone))
+
+
+def test_a_start_mask_of_half_the_size_does_not_lock_the_gate():
+    """What both networks see by now becomes the measure, though nothing like the start."""
+    fusion = Fusion(Says(sure(disc())), Carries(sure(disc())))
+    image, half = frame(0.8), disc(radius=9 / 2**0.5)
+    state = fusion.start(image, half)
+    for _ in range(20):
+        _, state = fusion.step(state, image)
+    assert float(state.trusted[0, 0] / disc().sum()) == pytest.approx(1, abs=0.01)
+
+
+def test_an_empty_mask_is_nothing_to_age_towards():
+    nothing = torch.full((1, 1, 64, 64), -20.0)
+    fusion = Fusion(Says(nothing), Carries(nothing))
+    image = frame(0.5)
+    state = fusion.start(image, disc())
+    _, after = fusion.step(state, image)
+    assert torch.equal(after.trusted, state.trusted)

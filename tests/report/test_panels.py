@@ -22,7 +22,7 @@ def test_of_few_frames_each_is_shown_once():
 
 
 def test_names_of_videos_are_text_and_no_path(tmp_path):
-    name = r"../../$\nothing{/etc/a"
+    name = r"../../$\nothing{$/etc/a"
     masks = torch.zeros(1, 1, 1, 16, 16)
     clip = {"frames": masks, "masks": masks, "video": [name], "frame": torch.zeros(1, 1, dtype=torch.int64)}
     folder = tmp_path / "a" / "b" / "panels"

@@ -38,7 +38,7 @@ def test_a_sheet_of_clips_of_any_length(tmp_path, predicted):
     masks = [clip > 0.5 for clip in frames]
     contrasts = [np.linspace(-1, 1, len(clip)) for clip in frames]
     path = tmp_path / "new" / "strips.png"
-    draw_strips(frames, masks, contrasts, ["a", r"$\no{"], r"title $\no{", path, masks if predicted else None)
+    draw_strips(frames, masks, contrasts, ["a", r"$\no{$"], r"title $\no{$", path, masks if predicted else None)
     with Image.open(path) as sheet:
         assert sheet.width == 1320
     assert [file.name for file in path.parent.iterdir()] == ["strips.png"]
