@@ -11,7 +11,10 @@ MICROMETRES = {
     "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0, "\\u00b5m": 1.0,
     "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0, "in": 25400.0,
 }  # fmt: skip
-SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "min": 60.0, "h": 3600.0}
+SECONDS = {
+    "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3,
+    "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0,
+}  # fmt: skip
 
 
 def physical(tif: tifffile.TiffFile) -> tuple[float, float]:
@@ -45,11 +48,15 @@ def _of_ome(tif: tifffile.TiffFile) -> tuple[float, float]:
 
 def _of_imagej(tif: tifffile.TiffFile) -> tuple[float, float]:
     facts = tif.imagej_metadata or {}
-    resolution = tif.pages[0].tags.get("XResolution")
-    pixels, units = resolution.value if resolution is not None else (0, 1)
+    tag = tif.pages[0].tags.get("XResolution")
+    match tag and tag.value:
+        case (int(pixels), int(units)) if pixels:
+            width = _number(units / pixels)
+        case _:
+            width = math.nan
     scale = MICROMETRES.get(str(facts.get("unit", "")).strip().lower(), math.nan)
     interval = _number(facts.get("finterval")) * SECONDS.get(str(facts.get("tunit", "s")).strip().lower(), math.nan)
-    return (units / pixels * scale if pixels else math.nan), interval
+    return width * scale, interval
 
 
 def _number(text: object) -> float:

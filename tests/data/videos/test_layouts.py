@@ -103,9 +103,85 @@ class TestFrameFiles:
         with pytest.raises(UserError, match=r"x_C01_t1\.tif: cannot be read as a TIFF image"):
             FrameFiles(PUBLISHED).recordings(tmp_path)
 
+    def test_pages_of_different_types(self, tmp_path):
+        for number in (1, 2):
+            with tifffile.TiffWriter(tmp_path / f"a_C1_t{number}.tif") as writer:
+                writer.write(image(number)), writer.write(nucleus().astype(np.uint8))
+        (recording,) = FrameFiles(PUBLISHED).recordings(tmp_path)
+        assert recording.frames[:, 0, 0].tolist() == [1, 2]
+        assert recording.masks[1].sum() == 6
+
+    @pytest.mark.parametrize("planes", [3, 4])
+    def test_planes_that_tifffile_takes_for_colours(self, tmp_path, planes):
+        stack = np.stack([image(9), nucleus(), *[image()] * (planes - 2)])
+        for number in (1, 2):
+            tifffile.imwrite(tmp_path / f"a_C1_t{number}.tif", stack, photometric="rgb", planarconfig="separate")
+        (recording,) = FrameFiles(PUBLISHED).recordings(tmp_path)
+        assert set(recording.frames.ravel()) == {9}
+        assert recording.masks[0].sum() == 6
+
+    def test_the_group_plane_and_the_words_for_image_and_mask(self, tmp_path):
+        for number in (1, 2):
+            tifffile.imwrite(tmp_path / f"a{number}_p0.tif", nucleus())
+            tifffile.imwrite(tmp_path / f"a{number}.tif", image(number))
+        pattern = r"(?P<cell>a)(?P<frame>\d)(_(?P<plane>p\d))?\.tif"
+        (recording,) = FrameFiles(pattern, image_kind="", mask_kind="p0").recordings(tmp_path)
+        assert recording.frames[:, 0, 0].tolist() == [1, 2]
+        tifffile.imwrite(tmp_path / "a1_p7.tif", nucleus())
+        with pytest.raises(UserError, match=r"a1_p7\.tif: its plane 'p7' is neither"):
+            FrameFiles(pattern, image_kind="", mask_kind="p0").recordings(tmp_path)
+
+    def test_a_tiff_that_no_pattern_fits_is_left_out_by_name_only(self, tmp_path):
+        write_frames(tmp_path, numbers=[1, 2])
+        tifffile.imwrite(tmp_path / "KTR_x_C01_t3b.TIF", image())
+        with pytest.raises(UserError, match=r"KTR_x_C01_t3b\.TIF \(1 such files\).*data\.layout\.ignore"):
+            FrameFiles(PUBLISHED).recordings(tmp_path)
+        (recording,) = FrameFiles(PUBLISHED, ignore=r".*b\.TIF").recordings(tmp_path)
+        assert recording.numbers == (1, 2)
+
+    def test_a_gap_as_wide_as_between_times_of_day(self, tmp_path):
+        write_frames(tmp_path, numbers=[20261123041500, 20261124041500])
+        with pytest.raises(UserError, match="frame 20261123041501 is missing"):
+            FrameFiles(PUBLISHED).recordings(tmp_path)
+
+    def test_colours_and_values_that_are_no_numbers(self, tmp_path):
+        path = tmp_path / "a_C1_t1.tif"
+        tifffile.imwrite(path, np.zeros((6, 8, 3), np.uint8), photometric="rgb")
+        with pytest.raises(UserError, match=r"a_C1_t1\.tif: a colour picture"):
+            FrameFiles(PUBLISHED).recordings(tmp_path)
+        tifffile.imwrite(path, np.stack([np.full((6, 8), np.nan, np.float32), nucleus().astype(np.float32)]))
+        with pytest.raises(UserError, match=r"a_C1_t1\.tif: its image \(float32\) holds values"):
+            FrameFiles(PUBLISHED).recordings(tmp_path)
+
+    def test_files_that_differ_in_scale(self, tmp_path):
+        for number in (1, 2):
+            planes = np.stack([image(number), nucleus()])
+            facts = {"axes": "CYX", "PhysicalSizeX": 0.2 * number, "TimeIncrement": 270.0}
+            tifffile.imwrite(tmp_path / f"a_C1_t{number}.tif", planes, ome=True, metadata=facts)
+        with pytest.raises(UserError, match=r"pixel_size from 0\.2 to 0\.4.*data\.layout\.pixel_size="):
+            FrameFiles(PUBLISHED).recordings(tmp_path)
+        (recording,) = FrameFiles(PUBLISHED, pixel_size=0.3).recordings(tmp_path)
+        assert (recording.pixel_size, recording.interval) == (0.3, 270.0)
+
+    def test_a_file_that_is_cut_short(self, tmp_path):
+        write_frames(tmp_path, numbers=[1])
+        path = tmp_path / "KTR_x_C01_t1.tif"
+        path.write_bytes(path.read_bytes()[:-20])
+        with pytest.raises(UserError, match=r"KTR_x_C01_t1\.tif: cannot be read"):
+            FrameFiles(PUBLISHED).recordings(tmp_path)
+
+    def test_image_and_mask_must_differ(self):
+        with pytest.raises(UserError, match="must differ"):
+            FrameFiles(PUBLISHED, image_plane=1)
+
     @pytest.mark.parametrize(
         ("pattern", "message"),
-        [("(", "is no regular expression"), ("(?P<cell>a)", "has no group 'frame'"), (PUBLISHED, "matches")],
+        [
+            ("(", "is no regular expression"),
+            ("(?P<cell>a)", "has no group 'frame'"),
+            (PUBLISHED, "1 files, for example other.tif, matches"),
+            (r"(?P<cell>C\d)?other(?P<frame>\d?)\.tif", "other.tif: the group 'cell' of the pattern holds nothing"),
+        ],
     )
     def test_a_pattern_that_cannot_be(self, tmp_path, pattern, message):
         (tmp_path / "other.tif").write_text("")
@@ -161,6 +237,35 @@ class TestStackFiles:
         with pytest.raises(UserError, match=r"a\.ome\.tif: no file with its masks"):
             StackFiles(*STACKS).recordings(tmp_path)
 
+    def test_a_size_that_changes(self, tmp_path):
+        self.write(tmp_path)
+        with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=False) as writer:
+            for shape in [(6, 8)] * 4 + [(4, 8)]:
+                writer.write(image(shape=shape), metadata=None)
+        with pytest.raises(UserError, match=r"several sizes or types \(\(4, 6, 8\), \(4, 8\)\)"):
+            StackFiles(*STACKS).recordings(tmp_path)
+
+    def test_no_other_file_is_opened_that_the_metadata_names(self, tmp_path):
+        """Renamed files of OME-TIFF name the old file; tifffile would read it, or zeros where it is gone."""
+        self.write(tmp_path)
+        with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
+            text = tif.ome_metadata
+        uuid = 'PlaneCount="4"><UUID FileName="old.ome.tif">urn:uuid:0</UUID></TiffData>'
+        text = text.replace('PlaneCount="4"/>', uuid).encode()
+        with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=False) as writer:
+            for t in range(4):
+                writer.write(image(t + 1), description=text if t == 0 else None, metadata=None)
+        tifffile.imwrite(tmp_path / "old.ome.tif", np.stack([image(9)] * 4))
+        (recording,) = StackFiles(*STACKS, ignore="old.*").recordings(tmp_path)
+        assert recording.frames[:, 0, 0].tolist() == [1, 2, 3, 4]
+        assert recording.pixel_size == 0.5
+
+    def test_a_tiff_that_no_pattern_fits(self, tmp_path):
+        self.write(tmp_path)
+        tifffile.imwrite(tmp_path / "b.TIF", image())
+        with pytest.raises(UserError, match=r"b\.TIF"):
+            StackFiles(*STACKS).recordings(tmp_path)
+
     def test_channels_are_refused(self, tmp_path):
         self.write(tmp_path)
         tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((4, 2, 6, 8), np.uint8), metadata={"axes": "TCYX"})
@@ -186,6 +291,17 @@ class TestChallengeFolders:
         with pytest.raises(UserError, match=r"no mask for t000\.tif"):
             ChallengeFolders(require_masks=True).recordings(tmp_path)
 
+    def test_masks_in_the_folder_of_the_frames_and_a_stranger(self, tmp_path):
+        self.write(tmp_path, [0, 1, 2])
+        for path in (tmp_path / "01_GT" / "SEG").iterdir():
+            path.rename(tmp_path / "01" / path.name)
+        (tmp_path / "01_GT" / "SEG").rmdir()
+        (recording,) = ChallengeFolders(require_masks=True).recordings(tmp_path)
+        assert recording.labelled.all()
+        tifffile.imwrite(tmp_path / "01" / "frame3.tif", image())
+        with pytest.raises(UserError, match=r"frame3\.tif \(1 such files\)"):
+            ChallengeFolders().recordings(tmp_path)
+
     def test_a_mask_without_its_frame(self, tmp_path):
         self.write(tmp_path, [5])
         with pytest.raises(UserError, match=r"man_seg005\.tif: a mask without its frame t005\.tif"):
@@ -208,14 +324,29 @@ class TestPhysical:
         factor = {"µm": 1, "nm": 1e-3, "mm": 1e3}[unit]
         assert found == pytest.approx((size * factor, interval / 1000))
 
-    @pytest.mark.parametrize(("unit", "factor"), [("micron", 1), ("nm", 1e-3), ("inch", 25400)])
-    def test_imagej(self, tmp_path, unit, factor):
-        path = tmp_path / "a.tif"
+    @settings(max_examples=20, deadline=None)
+    @given(
+        size=st.floats(0.01, 50),
+        interval=st.floats(0.1, 5000),
+        unit=st.sampled_from([("micron", 1), ("\\u00B5m", 1), ("um", 1), ("nm", 1e-3), ("cm", 1e4), ("inch", 25400)]),
+        time=st.sampled_from([("sec", 1), ("ms", 1e-3), ("min", 60)]),
+    )
+    def test_imagej(self, tmp_path_factory, size, interval, unit, time):
+        path = tmp_path_factory.mktemp("imagej") / "a.tif"
         stack = np.zeros((2, 4, 4), np.uint8)
-        facts = {"axes": "TYX", "unit": unit, "finterval": 2.5}
-        tifffile.imwrite(path, stack, imagej=True, resolution=(4.0, 4.0), metadata=facts)
+        facts = {"axes": "TYX", "unit": unit[0], "finterval": interval, "tunit": time[0]}
+        tifffile.imwrite(path, stack, imagej=True, resolution=(1 / size, 1 / size), metadata=facts)
         with tifffile.TiffFile(path) as tif:
-            assert physical(tif) == pytest.approx((0.25 * factor, 2.5))
+            assert physical(tif) == pytest.approx((size * unit[1], interval * time[1]), rel=1e-5)
+
+    @pytest.mark.parametrize("facts", [{"unit": "pixel", "finterval": 0}, {"unit": "micron", "tunit": "moon"}])
+    def test_units_that_are_none(self, tmp_path, facts):
+        stack, resolution = np.zeros((2, 4, 4), np.uint8), (0, 0) if facts["unit"] == "micron" else (4, 4)
+        tifffile.imwrite(
+            tmp_path / "a.tif", stack, imagej=True, resolution=resolution, metadata={"axes": "TYX"} | facts
+        )
+        with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+            assert all(math.isnan(value) for value in physical(tif))
 
     def test_a_file_that_does_not_say(self, tmp_path):
         tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 4, 4), np.uint8))

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from annotated_types import Gt
+from numpy.typing import NDArray
 
-from lexy.data.videos.layouts.reading import Frame, binary, existing, known, read_tiff, same_scale, together
+from lexy.data.videos.layouts.reading import Frame, binary, existing, none_left_over, read_tiff, scale, together
 from lexy.data.videos.recording import Recording
 from lexy.errors import UserError
 
@@ -46,21 +48,26 @@ class ChallengeFolders:
         images, masks = _numbered(video, FRAME), _numbered(truth if truth.is_dir() else video, MASK)
         if not images:
             raise UserError(f"{video}: has no frame t000.tif.")
-        for number in masks.keys() - images.keys():
+        for number in sorted(masks.keys() - images.keys()):
             raise UserError(f"{masks[number]}: a mask without its frame t{number:03}.tif.")
-        frames, scales = {}, []
-        for number, path in images.items():
-            image, *scale = read_tiff(path)
-            mask = binary(read_tiff(masks[number])[0], masks[number], dark=False) if number in masks else None
-            frames[number] = Frame(image, mask, path)
-            scales.append(scale)
+        for place in {path.parent for path in [*images.values(), *masks.values()]}:
+            files = sorted(path for path in place.iterdir() if path.is_file())
+            none_left_over(files, {*images.values(), *masks.values()}, "t000.tif and man_seg000.tif are; move it away")
+        files_read = {number: read_tiff(path) for number, path in images.items()}
+        frames = {
+            number: Frame(file.single(), self._mask(masks.get(number)), file.path)
+            for number, file in files_read.items()
+        }
         return together(
             video.name,
             frames,
             require_masks=self.require_masks,
-            pixel_size=known(self.pixel_size, same_scale([size for size, _ in scales])),
-            interval=known(self.interval, same_scale([interval for _, interval in scales])),
+            pixel_size=scale(self.pixel_size, [f.pixel_size for f in files_read.values()], "pixel_size", video.name),
+            interval=scale(self.interval, [f.interval for f in files_read.values()], "interval", video.name),
         )
+
+    def _mask(self, path: Path | None) -> NDArray[np.bool_] | None:
+        return None if path is None else binary(read_tiff(path).single(), path, dark=False)
 
 
 def _numbered(folder: Path, name: re.Pattern[str]) -> dict[int, Path]:

@@ -1,9 +1,12 @@
-"""What the layouts share: patterns, images, and frames put together to a recording."""
+"""What the layouts share: files by their names, images, and frames put together to a recording."""
 
+import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from lexy.data.videos.tiff_metadata import physical
 from lexy.errors import UserError
 
 Image = NDArray[Any]
+TIFFS = {".tif", ".tiff"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,25 @@ class Frame:
     path: Path
 
 
-def compiled(pattern: str, key: str, groups: Sequence[str]) -> re.Pattern[str]:
+@dataclass(frozen=True)
+class Tiff:
+    """What a file holds: arrays of pages that are alike, with their axes, and its scale (see `physical`)."""
+
+    path: Path
+    images: list[Image]
+    axes: list[str]
+    pixel_size: float
+    interval: float
+
+    def single(self) -> Image:
+        """Its only image, (H, W); UserError if it has several or colours."""
+        if len(self.images) != 1 or self.images[0].ndim != 2:
+            shapes = ", ".join(str(image.shape) for image in self.images)
+            raise UserError(f"{self.path}: an image of shape {shapes} where one plane (H, W) was expected.")
+        return self.images[0]
+
+
+def compiled(pattern: str, key: str, groups: Sequence[str] = ()) -> re.Pattern[str]:
     """A regular expression of the config that must have these named groups.
 
     Raises
@@ -52,28 +74,60 @@ def existing(folder: Path) -> Path:
     return folder
 
 
-def number(text: str, path: Path) -> int:
-    """A frame number of a file name."""
+def files_of(folder: Path, ignore: re.Pattern[str] | None) -> list[Path]:
+    """Files of an existing folder by name, without those whose whole name `ignore` matches."""
+    names = sorted(path for path in existing(folder).iterdir() if path.is_file())
+    return [path for path in names if ignore is None or ignore.fullmatch(path.name) is None]
+
+
+def none_left_over(files: Sequence[Path], known: set[Path], advice: str) -> None:
+    """UserError that names a TIFF file which is not known: it could be a frame with a slip in its name."""
+    left = [path.name for path in files if path.suffix.lower() in TIFFS and path not in known]
+    if left:
+        raise UserError(f"{left[0]} ({len(left)} such files) in {files[0].parent} fits no name: {advice}.")
+
+
+def text_of(match: re.Match[str], group: str, path: Path) -> str:
+    """What a group of a file's name holds; UserError if nothing."""
+    if not match[group]:
+        raise UserError(f"{path.name}: the group {group!r} of the pattern holds nothing there. Correct the pattern.")
+    return match[group]
+
+
+def number_of(match: re.Match[str], path: Path) -> int:
+    """The frame number in a file's name."""
+    text = text_of(match, "frame", path)
     if not text.isdecimal():
         raise UserError(f"{path.name}: {text!r} stands where the pattern has the frame number.")
     return int(text)
 
 
-def read_tiff(path: Path) -> tuple[Image, float, float]:
-    """The whole image of a TIFF file, and its pixel size and interval; see `physical`.
+def read_tiff(path: Path) -> Tiff:
+    """All images of a TIFF file, smaller copies of a pyramid apart.
+
+    Nothing is read of other files that its metadata names.
 
     Raises
     ------
     UserError
-        It cannot be read.
+        It cannot be read whole, or is a colour picture.
     """
     try:
-        with tifffile.TiffFile(path) as tif:
-            return tif.asarray(), *physical(tif)
-    except UserError:
-        raise
+        with _complaints() as complaints, tifffile.TiffFile(path, _multifile=False) as tif:
+            series = [each for each in tif.series if not each.keyframe.is_reduced]
+            found = Tiff(path, [each.asarray() for each in series], [each.axes for each in series], *physical(tif))
+            # tifffile writes stacks of 3 or 4 planes as colours, too, but one after the other.
+            coloured = any(
+                each.keyframe.photometric == tifffile.PHOTOMETRIC.RGB and each.axes.endswith("S") for each in series
+            )
     except Exception as error:  # tifffile and its codecs raise many kinds
-        raise UserError(f"{path}: cannot be read as a TIFF image ({error}). Replace or remove it.") from error
+        complaints = [str(error) or type(error).__name__]
+    if complaints:
+        reason = " ".join(complaints[0].split())
+        raise UserError(f"{path}: cannot be read as a TIFF image ({reason:.200}). Replace or remove it.")
+    if coloured:
+        raise UserError(f"{path}: a colour picture. Save the channel that was measured in grey values.")
+    return found
 
 
 def binary(mask: Image, path: Path, *, dark: bool) -> NDArray[np.bool_]:
@@ -91,18 +145,18 @@ def together(
     Raises
     ------
     UserError
-        A frame is missing between the first and the last, has another size or type, or has no mask though
-        `require_masks`, or no frame has one.
+        A frame is missing between the first and the last, has another size or type, values that are no numbers, or has
+        no mask though `require_masks`, or no frame has one.
     """
     numbers = sorted(frames)
-    gaps = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
-    if gaps:
-        before = frames[max(n for n in numbers if n < gaps[0])].path.name
-        raise UserError(
-            f"video {name}: frame {gaps[0]} is missing ({len(gaps)} in all), after {before}. Give all frames from the "
-            "first to the last, or leave the video out."
-        )
     ordered = [frames[n] for n in numbers]
+    for before, after in pairwise(numbers):
+        if after != before + 1:
+            missing = numbers[-1] - numbers[0] + 1 - len(numbers)
+            raise UserError(
+                f"video {name}: frame {before + 1} is missing ({missing} in all), after {frames[before].path.name}. "
+                "Give all frames from the first to the last, or leave the video out."
+            )
     first = ordered[0]
     for frame in ordered:
         _check(frame, first, name)
@@ -122,25 +176,50 @@ def together(
     )
 
 
-def known(given: float | None, found: float) -> float:
-    """The value of the config, else the file's own."""
-    return found if given is None else given
+def scale(given: float | None, found: Sequence[float], key: str, name: str) -> float:
+    """The value of the config, else what the files of one video say; NaN if none says anything.
 
-
-def same_scale(found: Sequence[float]) -> float:
-    """The scale that the files of one video agree on; NaN if they do not say or differ."""
-    return found[0] if found and all(math.isclose(value, found[0], rel_tol=1e-4) for value in found) else math.nan
+    Raises
+    ------
+    UserError
+        Files differ by more than 1 %.
+    """
+    if given is not None:
+        return given
+    said = [value for value in found if not math.isnan(value)] or [math.nan]
+    if max(said) > 1.01 * min(said):
+        raise UserError(
+            f"video {name}: the metadata of its files give {key} from {min(said):g} to {max(said):g}. Say which it is: "
+            f"data.layout.{key}=..."
+        )
+    return said[0]
 
 
 def _check(frame: Frame, first: Frame, name: str) -> None:
-    if frame.image.ndim != 2:
-        raise UserError(f"{frame.path}: an image of shape {frame.image.shape} where one plane was expected.")
-    if frame.image.shape != first.image.shape or frame.image.dtype != first.image.dtype:
+    image = frame.image
+    if image.shape != first.image.shape or image.dtype != first.image.dtype:
         raise UserError(
-            f"video {name}: {frame.path.name} is {frame.image.shape} {frame.image.dtype}, {first.path.name} is "
+            f"video {name}: {frame.path.name} is {image.shape} {image.dtype}, {first.path.name} is "
             f"{first.image.shape} {first.image.dtype}. All frames of a video must be alike."
         )
-    if frame.mask is not None and frame.mask.shape != frame.image.shape:
+    if image.dtype.kind not in "uif" or (image.dtype.kind == "f" and not np.isfinite(image).all()):
+        raise UserError(f"{frame.path}: its image ({image.dtype}) holds values that are not numbers. Save it again.")
+    if frame.mask is not None and frame.mask.shape != image.shape:
         raise UserError(
-            f"{frame.path}: the mask is {frame.mask.shape}, the image {frame.image.shape}. Both must have one size."
+            f"{frame.path}: the mask is {frame.mask.shape}, the image {image.shape}. Both must have one size."
         )
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What tifffile only logs as an error, going on with a part of the file."""
+    logger, said = logging.getLogger("tifffile"), list[str]()
+    handler, propagate = logging.Handler(logging.ERROR), logger.propagate
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
