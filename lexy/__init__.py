@@ -1,15 +1,16 @@
 """LEXY: nucleus segmentation in videos where the nucleus disappears.
 
-The package is lazy: importing it costs nothing, `lexy.load` imports torch when it is first used.
+The package is lazy: importing it costs nothing, `lexy.load` and `lexy.segment` import torch when first used.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lexy.checkpoint import load
+    from lexy.predict.prediction import segment
 
 __version__ = "0.1.0"
-__all__ = ["load"]
+__all__ = ["load", "segment"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from lexy.checkpoint import load
 
         return load
+    if name == "segment":
+        from lexy.predict.prediction import segment
+
+        return segment
     raise AttributeError(f"module 'lexy' has no attribute {name!r}")

@@ -130,7 +130,9 @@ def _from_path(source: str | Path, channel: int | None) -> tuple[str, Planes]:
 def _stack(path: Path, channel: int | None) -> Planes:
     opener = STACKS.get(path.suffix.lower())
     if opener is None:
-        raise UserError(f"{path}: videos are read from {', '.join(STACKS)}; save it as one of them (Fiji: File > Save As)")
+        raise UserError(
+            f"{path}: videos are read from {', '.join(STACKS)}; save it as one of them (Fiji: File > Save As)"
+        )
     return opener(path, channel)
 
 

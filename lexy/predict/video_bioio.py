@@ -39,7 +39,9 @@ class BioioPlanes:
         try:
             bioio = importlib.import_module("bioio")
         except ImportError as error:
-            raise UserError(f'{path}: {path.suffix} files need bioio: pip install "lexy[bioio]", or save as TIFF') from error
+            raise UserError(
+                f'{path}: {path.suffix} files need bioio: pip install "lexy[bioio]", or save as TIFF'
+            ) from error
         try:
             self._image = image = bioio.BioImage(path)
             scenes, axes, shape = image.scenes, image.dims.order, tuple(int(size) for size in image.shape)
@@ -53,7 +55,9 @@ class BioioPlanes:
             ) from error
         if len(scenes) > 1:
             listed = ", ".join(map(str, scenes[:4]))
-            raise UserError(f"{path}: {len(scenes)} scenes ({listed}{', …' if len(scenes) > 4 else ''}); save each as a file")
+            raise UserError(
+                f"{path}: {len(scenes)} scenes ({listed}{', …' if len(scenes) > 4 else ''}); save each as a file"
+            )
         self._axes, self._choice = axes, choose(str(path), axes, shape, channel, names)
         self.n_frames = 1 if self._choice.time is None else shape[self._choice.time]
         self.shape: tuple[int, int] = (shape[axes.index("Y")], shape[axes.index("X")])

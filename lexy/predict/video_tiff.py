@@ -56,7 +56,7 @@ class TiffPlanes:
                 raise UserError(f"{path}: its pages are arranged in an unusual way; save it again as OME-TIFF")
             self._choice = choose(str(path), series.axes, series.shape, channel, names)
             self.n_frames = 1 if self._choice.time is None else int(series.shape[self._choice.time])
-            self.shape = (int(series.sizes["height"]), int(series.sizes["width"]))
+            self.shape = (series.shape[series.axes.index("Y")], series.shape[series.axes.index("X")])
             self.dtype = np.dtype(series.dtype)
             self._offset = None if series.is_multifile or page.ndim != 2 else series.dataoffset
             self._check_last()
@@ -153,7 +153,9 @@ def _only_series(path: Path, tif: tifffile.TiffFile) -> Any:
         raise UserError(f"{path}: holds no image at all (zero frames)")
     if len(series) > 1:
         sizes = ", ".join(" × ".join(map(str, each.shape)) for each in series[:4])
-        raise UserError(f"{path}: holds {len(series)} images of their own ({sizes}), not one video; save the one as a file")
+        raise UserError(
+            f"{path}: holds {len(series)} images of their own ({sizes}), not one video; save the one as a file"
+        )
     return series[0]
 
 

@@ -1,0 +1,189 @@
+"""`lexy-predict`: a user's videos to masks, N/C curves and a page; an ordinary command with flags."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lexy.errors import UserError
+
+if TYPE_CHECKING:
+    from lexy.predict.cohort import Entry
+
+EXAMPLES = """\
+examples:
+  lexy-predict video.tif --output result --diameter 40
+  lexy-predict 'frames/t*.tif' --output result --pixel-size 0.28 --interval 30 --light-on 120 --light-off 420
+  lexy-predict video.tif --output result --diameter 40 --mask 12=corrected.tif
+  lexy-predict --table videos.csv --output results --diameter 40
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the command."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if bool(given.video) == bool(given.table):
+        parser.error("give either a VIDEO, or several by --table CSV")
+    if given.light_off is not None and given.light_on is None:
+        parser.error("--light-off needs --light-on")
+    try:
+        _predict_table(given) if given.table else _predict_one(given)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:  # the disk is full, or a folder may not be written to
+        sys.exit(f"error: {error.filename or given.output}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: nothing was written")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lexy-predict",
+        description="Find the nuclei of a video in every frame, follow them, and measure N/C over time.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("video", nargs="?", help="a TIFF, OME-TIFF or ImageJ stack, a folder of frames, or a pattern")
+    parser.add_argument("--table", type=Path, help="CSV of several videos: video, condition, replicate, ...")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the results; it must not hold any yet")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="a network of lexy-train (default: the one that comes with lexy)"
+    )
+    parser.add_argument("--diameter", type=_positive, help="of a typical nucleus, in pixels of the video")
+    parser.add_argument("--channel", type=int, help="which channel shows the protein, from 0")
+    parser.add_argument("--pixel-size", type=_positive, help="µm (default: from the file)")
+    parser.add_argument("--interval", type=_positive, help="seconds from frame to frame (default: from the file)")
+    parser.add_argument(
+        "--mask",
+        action="append",
+        default=[],
+        metavar="FRAME=FILE",
+        help="your own mask of a frame (label TIFF, Fiji ROI zip, napari labels): the network starts from there",
+    )
+    parser.add_argument("--light-on", type=float, help="in seconds, or frames if the interval is not known")
+    parser.add_argument("--light-off", type=float, help="likewise (default: it stays on)")
+    parser.add_argument("--correct", nargs="+", choices=("drift", "bleaching"), default=[], help="take it out first")
+    parser.add_argument("--film", choices=("gif", "mp4"), default="gif", help="kind of the overlay video")
+    parser.add_argument("--allow", action="append", default=[], metavar="PACKAGE", help="whose networks may be built")
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _predict_one(given: argparse.Namespace) -> None:
+    from lexy.predict.cohort import Entry
+
+    entry = Entry(
+        video=given.video,
+        light_on=given.light_on,
+        light_off=given.light_off,
+        channel=given.channel,
+        pixel_size=given.pixel_size,
+        interval=given.interval,
+        diameter=given.diameter,
+    )
+    with _whole(given.output) as folder:
+        _write(entry, given, folder)
+    print(f"results: {given.output}\npage:    {given.output / 'page.html'}")
+
+
+def _predict_table(given: argparse.Namespace) -> None:
+    import pandas as pd
+
+    from lexy.predict.cohort import pooled, read_table, statistics
+    from lexy.report.cohort_page import write_cohort_page
+
+    entries = read_table(given.table, vars(given))
+    with _whole(given.output) as folder:
+        tables = {}
+        for number, entry in enumerate(entries, start=1):
+            print(f"{number} of {len(entries)}: {entry.video}")
+            tables[entry] = _write(entry, given, folder / f"{number:03d}")
+        nuclei, cells = pooled(tables)
+        nuclei.to_csv(folder / "nuclei.csv", index=False)
+        cells.to_csv(folder / "cells.csv", index=False)
+        table, differences = statistics(cells)
+        table.to_csv(folder / "conditions.csv", index=False)
+        differences.to_csv(folder / "differences.csv", index=False)
+        files = {"nuclei.csv": "every nucleus and frame", "cells.csv": "every fit", "conditions.csv": "this table"}
+        links = {f"{number:03d}/page.html": entry.video for number, entry in enumerate(entries, start=1)}
+        done = {"table": given.table.name, "videos": len(entries)}
+        facts: Any = {"video": given.table.stem, "warnings": _few(table), "done": done}
+        write_cohort_page(folder / "page.html", table, facts, files | {"differences.csv": "between conditions"} | links)
+    with pd.option_context("display.width", 160):
+        print(table.to_string(index=False))
+    print(f"results: {given.output}\npage:    {given.output / 'page.html'}")
+
+
+def _few(table: Any) -> list[str]:
+    few = sorted(set(table.loc[table["replicates"] < 3, "condition"]))
+    return [f"{name}: fewer than three replicates, no interval" for name in few]
+
+
+def _write(entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
+    """Everything that is known of one video, into `folder`; gives its tables of nuclei and of fits."""
+    import lexy
+    from lexy.cli.prediction_files import write_prediction
+
+    masks = dict(_frame_and_file(text) for text in given.mask)
+    with lexy.segment(
+        entry.video,
+        given.checkpoint,
+        channel=entry.channel,
+        pixel_size=entry.pixel_size,
+        interval=entry.interval,
+        diameter=entry.diameter,
+        masks=masks,
+        light_on=entry.light_on,
+        light_off=entry.light_off,
+        correct=given.correct,
+        allow=given.allow,
+        progress=_progress,
+    ) as result:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_prediction(result, folder, film=given.film)
+        return result.nuclei, result.cells
+
+
+def _frame_and_file(text: str) -> tuple[int, Path]:
+    frame, equals, file = text.partition("=")
+    if not equals or not frame.isdecimal() or not file:
+        raise UserError(f"--mask {text}: write FRAME=FILE, for example --mask 0=mask.tif")
+    return int(frame), Path(file)
+
+
+def _progress(what: str, done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{what}: {done} of {of}    ", end="\n" if done == of else "", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _whole(output: Path) -> Iterator[Path]:
+    """A folder that becomes `output` when everything is in it, or is removed."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UserError(f"--output {output}: there is something already. Name a new folder; nothing is overwritten.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        if output.exists():
+            output.rmdir()
+        folder.rename(output)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+if __name__ == "__main__":
+    main()

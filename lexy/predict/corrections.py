@@ -1,0 +1,102 @@
+"""Stage drift and bleaching, taken out of a video on request."""
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.optimize import curve_fit
+from skimage.registration import phase_cross_correlation
+
+from lexy.predict.measure import PERCENTILE
+from lexy.predict.video import Video
+
+
+class Corrected:
+    """A video without drift of the stage, or without bleaching: each frame is corrected as it is read.
+
+    Attributes
+    ----------
+    shifts : ndarray of int, (T, 2)
+        Rows and columns by which each frame is moved back; what is not there repeats the border.
+    gains : ndarray of float, (T,)
+        What each frame is multiplied by, above its background.
+    """
+
+    def __init__(self, video: Video, shifts: NDArray[np.intp] | None, gains: NDArray[np.float64] | None) -> None:
+        self.video = video
+        self.name, self.n_frames, self.shape = video.name, video.n_frames, video.shape
+        self.pixel_size, self.interval = video.pixel_size, video.interval
+        self.shifts = np.zeros((video.n_frames, 2), np.intp) if shifts is None else shifts
+        self.gains = np.ones(video.n_frames) if gains is None else gains
+
+    def read(self, frame: int) -> NDArray[np.float32]:
+        """See `Video.read`."""
+        image = self.video.read(frame)
+        if self.gains[frame] != 1:
+            background = np.percentile(image, PERCENTILE)
+            image = (background + (image - background) * self.gains[frame]).astype(np.float32)
+        return moved(image, self.shifts[frame], mode="nearest")
+
+    def __enter__(self) -> "Corrected":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.video.__exit__(None, None, None)
+
+
+def drift(video: Video) -> NDArray[np.intp]:
+    """How far to move each frame back onto the first, whole pixels.
+
+    By phase correlation of neighbouring frames (Guizar-Sicairos et al. 2008), summed: it takes the stage's movement to
+    be that of most of the image.
+
+    Returns
+    -------
+    ndarray of int, (T, 2)
+        Rows and columns; zero for frame 0.
+    """
+    frames = (video.read(frame) for frame in range(video.n_frames))
+    steps = [phase_cross_correlation(a, b, upsample_factor=10)[0] for a, b in pairwise(frames)]
+    return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]).round().astype(np.intp)
+
+
+def bleaching(video: Video) -> tuple[NDArray[np.float64], float]:
+    """What to multiply each frame by, so that the light of the whole field stays.
+
+    An exponential fitted to the frames' mean above their background, which is right where the protein only moves
+    within cells. N/C is a ratio of two places of one frame, and changes by it only through the background.
+
+    Returns
+    -------
+    gains : ndarray of float, (T,)
+        1 for frame 0; all 1 where the light does not decrease.
+    half_time : float
+        Of bleaching, in frames; infinite where there is none.
+    """
+    means = []
+    for frame in range(video.n_frames):
+        image = video.read(frame)
+        means.append(float(image.mean() - np.percentile(image, PERCENTILE)))
+    time, light = np.arange(len(means)), np.array(means) / means[0]
+    (_, rate), _ = curve_fit(lambda t, start, rate: start * np.exp2(-rate * t), time, light, p0=(1.0, 0.0))
+    rate = max(0.0, float(rate))
+    return np.exp2(rate * time), np.inf if rate == 0 else 1 / rate
+
+
+def corrected(video: Video, *, drifting: bool, bleached: bool) -> tuple[Video, dict[str, str]]:
+    """The video with what was asked for taken out, and what was found, for the report."""
+    found, shifts, gains = {}, None, None
+    if drifting:
+        shifts = drift(video)
+        furthest = np.abs(shifts).max(axis=0)
+        found["drift"] = f"moved back by up to {furthest[0]} rows and {furthest[1]} columns"
+    if bleached:
+        gains, half_time = bleaching(video)
+        found["bleaching"] = "none found" if np.isinf(half_time) else f"half of the light in {half_time:.3g} frames"
+    return (Corrected(video, shifts, gains) if found else video), found
+
+
+def moved(image: NDArray[np.generic], shift: NDArray[np.intp], *, mode: str) -> NDArray[np.float32]:
+    """An image moved by whole rows and columns; `mode` as of `scipy.ndimage.shift`."""
+    return ndimage.shift(image, shift, order=0, mode=mode) if shift.any() else image  # type: ignore[return-value]

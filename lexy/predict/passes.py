@@ -1,0 +1,123 @@
+"""Probabilities of every frame of a video, one frame at a time, to disk."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lexy.checkpoint import Trained
+from lexy.errors import UserError
+from lexy.networks.propagation import mask_contrast, needs_mask
+from lexy.predict.scale import Field
+from lexy.predict.spool import Spool
+from lexy.predict.tiles import TILE, TiledNetwork, Tiles
+
+CANDIDATES = 16  # frames, evenly spaced, that are looked at for a start: looking costs as much as segmenting
+Given = Mapping[int, NDArray[np.integer]]
+Progress = Callable[[str, int, int], None]
+
+
+def run_passes(
+    field: Field, trained: Trained, given: Given, spool: Spool, *, overlap: float, progress: Progress
+) -> int | None:
+    """Write the probabilities of every frame, float16 at the video's size.
+
+    A network that needs no mask sees each frame in turn. One that does starts on a frame with a mask, and goes from
+    there to both ends. A given mask is taken as it is, as probabilities 0 and 1; from each, the network starts anew.
+
+    Parameters
+    ----------
+    field : Field
+    trained : Trained
+    given : mapping of int to ndarray of int (H, W)
+        Labels of frames.
+    spool : Spool
+        What is written to.
+    overlap : float
+        See `Tiles`.
+    progress : callable
+        Called with what is done, how many frames of it are, and how many there will be.
+
+    Returns
+    -------
+    int or None
+        The frame that the network started on by itself.
+
+    Raises
+    ------
+    UserError
+        The network needs a mask, and there is neither a given one nor a network that could make one; or this one found
+        no nucleus.
+    """
+    tiles = Tiles(field.shape, trained.crop_size or TILE, overlap)
+    network = TiledNetwork(trained.network, tiles)
+    masks = {frame: field.mask(labels) for frame, labels in given.items()}
+    found = None
+    if needs_mask(trained.network) and not masks:
+        if trained.frame_network is None:
+            raise UserError(
+                f"{type(trained.network).__name__} carries a mask from frame to frame, and its checkpoint holds no "
+                "frame network to make the first one. Give the mask of a frame (--mask FRAME=FILE), or a checkpoint "
+                "that was trained with frame_network=PATH."
+            )
+        found, mask = best_start(field, TiledNetwork(trained.frame_network, tiles), progress)
+        masks = {found: mask}
+    walks = _walks(sorted(masks), field.n_frames) if needs_mask(trained.network) else [range(field.n_frames)]
+    done = 0
+    for walk in walks:
+        for frame, probability in _walk(field, network, walk, masks if given else {}, masks.get(walk[0])):
+            spool[frame] = field.back(probability).astype(np.float16)
+            done += 1
+            progress("segment", done, sum(map(len, walks)))
+    for frame, labels in given.items():
+        spool[frame] = (labels > 0).astype(np.float16)
+    return found
+
+
+def best_start(field: Field, network: TiledNetwork, progress: Progress) -> tuple[int, Tensor]:
+    """The frame on which a frame network can be relied on most, and the probabilities (h, w) that it gives there.
+
+    As in `lexy.networks.bidirectional.bright_end`, the frame with the greatest product of contrast (`mask_contrast`)
+    and mean of 2 |p − 0.5| over the mask, among evenly spaced ones and with the first.
+
+    Raises
+    ------
+    UserError
+        No nucleus in any of them.
+    """
+    frames = np.unique(np.linspace(0, field.n_frames - 1, CANDIDATES).round().astype(int)).tolist()
+    best, start, mask = 0.0, 0, None
+    for done, number in enumerate(frames, start=1):
+        frame = field.frame(number)
+        probability, _ = network.step(network.start(frame), frame)
+        decided = (probability * (2 * probability - 1).abs()).sum() / probability.sum().clamp(min=1e-6)
+        score = float(decided * mask_contrast(frame[None, None], probability[None, None])[0])
+        if score > best and bool((probability > 0.5).any()):
+            best, start, mask = score, number, probability
+        progress("look for a start", done, len(frames))
+    if mask is None:
+        raise UserError(
+            f"No nucleus was found in any of {len(frames)} frames of {field.video.name}. Check --diameter, or give the "
+            "mask of a frame (--mask FRAME=FILE)."
+        )
+    return start, mask
+
+
+def _walks(starts: list[int], n_frames: int) -> list[range]:
+    """From each start to the frame before the next one, and from the first one back to frame 0."""
+    ends = [*starts[1:], n_frames]
+    forward = [range(*ends_of) for ends_of in zip(starts, ends, strict=True)]
+    return forward if starts[0] == 0 else [*forward, range(starts[0], -1, -1)]
+
+
+def _walk(
+    field: Field, network: TiledNetwork, walk: range, given: Mapping[int, Tensor], mask: Tensor | None
+) -> Iterable[tuple[int, Tensor]]:
+    """Frames with their probabilities (h, w); a network steps on the frame it starts from too, as in training."""
+    states = network.start(field.frame(walk[0]), mask)
+    for frame in walk:
+        probability, states = network.step(states, field.frame(frame))
+        if frame in given:
+            states = network.with_mask(states, given[frame])
+        yield frame, probability

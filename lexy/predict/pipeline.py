@@ -1,0 +1,197 @@
+"""From a user's video to nuclei that keep their number."""
+
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lexy.checkpoint import Trained
+from lexy.errors import UserError
+from lexy.predict.flags import flagged
+from lexy.predict.instances import region_table, split_instances
+from lexy.predict.linking import Links, bridge, link, same_place
+from lexy.predict.passes import Given, Progress, run_passes
+from lexy.predict.scale import HIGH, LOW, Brightness, Field, Scale, brightness_of, scale_of
+from lexy.predict.spool import Spool
+from lexy.predict.video import Video
+
+
+class Segmentation:
+    """Nuclei of a video, one frame at a time from a temporary folder; a context manager that removes it.
+
+    Attributes
+    ----------
+    n_frames : int
+    shape : tuple of int
+        Height and width.
+    table : DataFrame
+        One row for each nucleus and frame: frame, id, row, column, area_px, confidence, flags.
+    divisions : DataFrame
+        mother, daughter (ids) and frame (the daughter's first).
+    cleaned : DataFrame
+        frame, specks (pieces too small for a nucleus, removed) and holes (filled).
+    started : int or None
+        The frame that the network started on by itself.
+    scale : Scale
+    brightness : Brightness
+    """
+
+    def __init__(self, folder: Path, video: Video, scale: Scale, brightness: Brightness) -> None:
+        self.n_frames, self.shape = video.n_frames, video.shape
+        self.scale, self.brightness = scale, brightness
+        self.table = self.divisions = self.cleaned = pd.DataFrame()
+        self.started: int | None = None
+        self._probabilities, self._labels = Spool(folder / "probabilities"), Spool(folder / "labels")
+        self._held = ExitStack()
+
+    def labels(self, frame: int) -> NDArray[np.int32]:
+        """Ids, (H, W); 0 = background."""
+        return self._labels[frame]
+
+    def probability(self, frame: int) -> NDArray[np.float32]:
+        """That a pixel is nucleus, (H, W) in [0, 1], to three digits."""
+        return self._probabilities[frame].astype(np.float32)
+
+    def close(self) -> None:
+        """Remove the temporary folder: labels and probabilities are gone, the table stays."""
+        self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def segment(
+    video: Video,
+    trained: Trained,
+    *,
+    diameter: float | None = None,
+    given: Given | None = None,
+    overlap: float = 0.5,
+    percentiles: tuple[float, float] = (LOW, HIGH),
+    folder: Path | None = None,
+    progress: Progress = lambda what, done, of: None,
+) -> Segmentation:
+    """Find the nuclei of each frame, and follow them.
+
+    Parameters
+    ----------
+    video : Video
+    trained : Trained
+        From `lexy.checkpoint.open_trained`.
+    diameter : float, optional
+        Of a typical nucleus, in pixels of the video. Needed unless the video and the checkpoint know their pixel sizes.
+    given : mapping of int to ndarray of int (H, W), optional
+        Labels of frames, as a user drew or corrected them; these frames have them as they are, and a nucleus keeps the
+        id that it has in the first of them.
+    overlap : float
+        Least share of a tile that the next one covers too, [0, 1).
+    percentiles : tuple of float
+        Of all grey values, that become 0 and 1.
+    folder : Path, optional
+        Where the temporary folder is made (about 6 bytes for each pixel of the video); the system's place otherwise.
+    progress : callable, optional
+        Called with what is done, how many frames of it are, and how many there will be.
+
+    Returns
+    -------
+    Segmentation
+        Close it, or use it in a `with`.
+
+    Raises
+    ------
+    UserError
+        The scale is not known; the network cannot start; a given mask does not fit; the video shows nothing.
+    """
+    given = given or {}
+    _check(video, given)
+    scale = scale_of(video, trained, diameter)
+    brightness = brightness_of(map(video.read, range(video.n_frames)), video.name, *percentiles)
+    with ExitStack() as held:
+        place = held.enter_context(tempfile.TemporaryDirectory(prefix="lexy-", dir=folder))
+        result = Segmentation(Path(place), video, scale, brightness)
+        field = Field(video, scale, brightness)
+        result.started = run_passes(field, trained, given, result._probabilities, overlap=overlap, progress=progress)
+        links, result.cleaned = _instances(result, given, progress)
+        result.divisions = links.divisions
+        table = pd.concat([links.table.assign(filled=False), _named(result, links)], ignore_index=True)
+        result.table = flagged(table, links.divisions, result.n_frames, result.shape, scale.diameter)
+        result._held = held.pop_all()
+    return result
+
+
+def _check(video: Video, given: Given) -> None:
+    for frame, labels in given.items():
+        if not 0 <= frame < video.n_frames:
+            raise UserError(
+                f"A mask is given for frame {frame}, but {video.name} has frames 0 to {video.n_frames - 1}."
+            )
+        if labels.shape != video.shape:
+            raise UserError(
+                f"The mask of frame {frame} is {_size(labels.shape)} px, but {video.name} is {_size(video.shape)} px."
+            )
+        if not (labels > 0).any():
+            raise UserError(f"The mask of frame {frame} is empty: there is no nucleus to follow.")
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _instances(
+    result: Segmentation, given: Mapping[int, NDArray[np.integer]], progress: Progress
+) -> tuple[Links, pd.DataFrame]:
+    """Instances of each frame, written; which of them are one nucleus."""
+    tables, overlaps, cleaned, before = [], [], [], None
+    for frame in range(result.n_frames):
+        probability = result.probability(frame)
+        if frame in given:
+            labels, specks, holes = given[frame].astype(np.int32), 0, 0
+        else:
+            labels, specks, holes = split_instances(probability, result.scale.diameter)
+        result._labels[frame] = labels
+        tables.append(region_table(labels, probability).assign(frame=frame))
+        if before is not None:
+            overlaps.append(same_place(before, labels))
+        cleaned.append({"frame": frame, "specks": specks, "holes": holes})
+        before = labels
+        progress("separate and link", frame + 1, result.n_frames)
+    regions = pd.concat(tables, ignore_index=True)
+    links = link(regions, overlaps, result.n_frames, result.scale.diameter, named=sorted(given))
+    return links, pd.DataFrame(cleaned)
+
+
+def _named(result: Segmentation, links: Links) -> pd.DataFrame:
+    """Write ids for labels, frame by frame, and the nuclei of bridged frames; rows of these."""
+    gaps = links.gaps.to_numpy()
+    keys = zip(links.table["id"], links.table["frame"], strict=True)
+    places = dict(zip(keys, links.table[["row", "column"]].to_numpy(), strict=True))
+    bridged = []
+    for frame in range(result.n_frames):
+        rows = links.table[links.table["frame"] == frame]
+        labels = result.labels(frame)
+        numbers = np.zeros(labels.max() + 1, np.int32)
+        numbers[rows["label"]] = rows["id"]
+        labels = numbers[labels]
+        fills = []
+        for nucleus, first, last in gaps[(gaps[:, 1] < frame) & (frame < gaps[:, 2])].tolist():
+            shift = (places[nucleus, last] - places[nucleus, first]) * (frame - first) / (last - first)
+            mask = bridge(labels, result.labels(first), nucleus, shift)
+            labels[mask] = nucleus
+            fills += [nucleus] if mask.any() else []
+        result._labels[frame] = labels
+        if fills:
+            regions = region_table(labels, result.probability(frame)).rename(columns={"label": "id"})
+            regions = regions[regions["id"].isin(fills)]
+            bridged.append(regions.assign(frame=frame, filled=True, confidence=0.0))  # nothing spoke for them
+    return pd.concat(bridged, ignore_index=True) if bridged else links.table.iloc[:0].assign(filled=False)
