@@ -8,12 +8,11 @@ package keeps their weights in half precision, with the metrics of the test spli
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import torch
+from runs import trained
 
 from lexy.checkpoint import KEY, read, weights
 from lexy.files import replacing, write_json
@@ -24,19 +23,10 @@ DATA = ["data=synthetic", "data.stills.size=128", "data.stills.crop_size=64", "d
 CLIPS = ["frames=10", "interval=100", "drift=0.04", "stretch=0.08", "rotation=8", "before=[1.3,12]"]
 CLIPS += ["during=[0.15,0.8]", "photons=[60,6000]", "edge=[0.3,1.4]", "background=[0,0.06]"]
 COMMON = ["experiment=sequences", *DATA, *(f"data.protocol.{item}" for item in CLIPS), "backbone.width=8"]
-COMMON += ["data.clips_per_epoch=96", "data.batch_size=12", "trainer.max_epochs=75", "resume=auto"]
+COMMON += ["data.clips_per_epoch=96", "data.batch_size=12", "trainer.max_epochs=75"]
 FRAME = [*COMMON, "name=frame", "model=unet", "training.frames=4"]
 MOVE = [*COMMON, "name=move", "model=movenet", "training=unrolled", "training.noise=null", "training.lengths=[4]"]
 MOVE += ["start=truth"]
-
-
-def trained(overrides: list[str], outputs: Path) -> Path:
-    """The folder of the finished training; a training that was interrupted goes on."""
-    call = [sys.executable, "-m", "lexy.cli.train", *overrides, f"paths.outputs={outputs}"]
-    subprocess.run(call, check=True)
-    name = next(item.removeprefix("name=") for item in overrides if item.startswith("name="))
-    (folder,) = (path.parent for path in (outputs / name).glob("*/status.json"))
-    return folder
 
 
 def pack(folder: Path, target: Path) -> None:
@@ -65,8 +55,8 @@ def main() -> None:
     parser.add_argument("--outputs", type=Path, default=Path("outputs/default_checkpoint"))
     parser.add_argument("--target", type=Path, default=default_checkpoint())
     arguments = parser.parse_args()
-    frame = trained(FRAME, arguments.outputs)
-    move = trained([*MOVE, f"frame_network={frame / 'best.ckpt'}"], arguments.outputs)
+    (frame,) = trained(FRAME, arguments.outputs)
+    (move,) = trained([*MOVE, f"frame_network={frame / 'best.ckpt'}"], arguments.outputs)
     arguments.target.parent.mkdir(parents=True, exist_ok=True)
     pack(move, arguments.target)
     found = {"metrics": metrics({"U-Net": frame, "Move-Net": move}), "overrides": {"U-Net": FRAME, "Move-Net": MOVE}}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lexy.evaluation.exchange_fit import exchange
-from lexy.predict.label_writer import LabelWriter
+from lexy.predict.label_writer import write_labels
 from lexy.predict.prediction import Prediction
 from lexy.report.overlay import Film, write_gif, write_mp4
 from lexy.report.video_page import write_video_page
@@ -20,9 +20,8 @@ FILES = {
 
 def write_prediction(result: Prediction, folder: Path, film: Literal["gif", "mp4"]) -> None:
     """Write labels, tables, film, pictures and page into an existing folder."""
-    with LabelWriter(folder / "labels.ome.tif", result.video) as writer:
-        for frame in range(result.n_frames):
-            writer.write(result.labels(frame))
+    most = int(result.nuclei["id"].max()) if len(result.nuclei) else 0
+    write_labels(folder / "labels.ome.tif", map(result.labels, range(result.n_frames)), result.video, most)
     result.nuclei.to_csv(folder / "nuclei.csv", index=False)
     result.cells.to_csv(folder / "cells.csv", index=False)
     shown = Film(result.frame, result.labels, result.n_frames, result.video.interval)

@@ -100,16 +100,22 @@ def _parsed(path: Path, name: str, data: bytes) -> ImagejRoi:
         roi = ImagejRoi.frombytes(data)
     except Exception as error:  # struct.error, ValueError, UnicodeDecodeError, …
         raise UserError(f"{path}: {name} is no ROI of Fiji, or damaged; save it again") from error
-    if roi.roitype not in OUTLINES or roi.subtype not in DRAWN or roi.rounded_rect_arc_size > 0 < roi.roitype == 1:
+    if roi.roitype not in OUTLINES or roi.subtype not in DRAWN or _rounded(roi):
         raise UserError(
-            f"{path}: ROI {name} is a {_kind(roi)}, no area; "
+            f"{path}: ROI {name} is of kind {_kind(roi)}, which is not read; "
             "draw nuclei as polygon, freehand, oval or rectangle, and remove the rest"
         )
     return roi
 
 
 def _kind(roi: ImagejRoi) -> str:
-    return (roi.subtype if roi.subtype not in DRAWN else roi.roitype).name.lower()
+    return ("rounded " if _rounded(roi) else "") + str(
+        (roi.subtype if roi.subtype not in DRAWN else roi.roitype).name
+    ).lower()
+
+
+def _rounded(roi: ImagejRoi) -> bool:
+    return bool(roi.roitype == ROI_TYPE.RECT and roi.rounded_rect_arc_size > 0)
 
 
 def _position(roi: ImagejRoi) -> int | None:

@@ -1,6 +1,7 @@
 """Labels of a video as an OME-TIFF, written frame by frame."""
 
 import math
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,13 @@ from lexy.files import replacing
 from lexy.predict.video import Video
 
 CLASSIC = 2**32 - 2**25  # bytes; where tifffile, too, ends a classic TIFF
+
+
+def write_labels(path: str | Path, labels: Iterable[NDArray[np.integer]], video: Video, most: int = 0) -> None:
+    """Write the labels (H, W) of all frames of a video in turn; see `LabelWriter`, also for what is raised."""
+    with LabelWriter(path, video, most) as writer:
+        for frame in labels:
+            writer.write(frame)
 
 
 class LabelWriter:
@@ -32,6 +40,8 @@ class LabelWriter:
         Ends in `.ome.tif`, which Bio-Formats and ome-types go by.
     video : Video
         Gives number and shape of the frames, pixel size and interval.
+    most : int
+        The largest id, where it is known beforehand: the file is begun in the type that it needs.
 
     Raises
     ------
@@ -41,15 +51,16 @@ class LabelWriter:
         If labels are no (H, W) of integers from 0 on, or not one for each frame of the video.
     """
 
-    def __init__(self, path: str | Path, video: Video) -> None:
+    def __init__(self, path: str | Path, video: Video, most: int = 0) -> None:
         self._path, self._video = Path(path), video
+        self._first_type: np.dtype[np.integer] = np.dtype(np.uint16 if most <= np.iinfo(np.uint16).max else np.int32)
         self._written = 0
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         try:
             self._temporary = self._stack.enter_context(replacing(self._path))
-            self._file = _File(self._temporary, np.dtype(np.uint16), self._video)
+            self._file = _File(self._temporary, self._first_type, self._video)
         except OSError as error:
             self._stack.__exit__(type(error), error, None)
             raise self._unwritable(error) from error

@@ -61,8 +61,8 @@ def in_order(files: Sequence[Path]) -> list[Path]:
     differ = [at for at in range(numbers.shape[1]) if len(set(numbers[:, at])) > 1]
     if len(differ) > 1:
         raise UserError(
-            f"{files[0].parent}: {len(differ)} numbers differ between the names of the frames (as in {files[0].name} and "
-            f"{files[-1].name}); give a pattern that fits one channel and position, as '{_pattern(files[0])}'"
+            f"{files[0].parent}: {len(differ)} numbers differ between the frames' names (as in {files[0].name} "
+            f"and {files[-1].name}); give a pattern that fits one channel and position, as '{_pattern(files[0])}'"
         )
     by_number: dict[int, Path] = {}
     for path, number in zip(files, numbers[:, differ[0] if differ else -1], strict=True):

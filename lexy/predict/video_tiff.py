@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from lexy.data.videos.tiff_metadata import physical

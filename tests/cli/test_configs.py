@@ -25,6 +25,7 @@ BESIDE = {
     "start": ["frame_network=b.ckpt"],
     "data/stills": ["data=synthetic"],
     "data/protocol": ["data=synthetic"],
+    "experiment": ["pretrained=a.ckpt"],
     "data/layout": ["data=lexy"],
     "data/preparation": ["data=lexy"],
     "direction": ["checkpoint=a.ckpt", "frame_network=b.ckpt"],
