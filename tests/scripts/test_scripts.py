@@ -1,7 +1,9 @@
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
+import tifffile
 from cli_runs import REPOSITORY, environment
 
 
@@ -83,3 +85,22 @@ def test_the_benchmark_runs():
     assert done.returncode == 0, done.stderr
     for line in ("augmentation", "metrics", "--help", "tab completion"):
         assert line in done.stdout
+
+
+def test_followed_nuclei_are_counted_at_both_ends_under_one_id(tmp_path):
+    reference = np.zeros((3, 40, 60), np.uint16)
+    for number, column in enumerate((5, 25, 45), start=1):
+        reference[:, 10:20, column : column + 10] = number
+    found = reference.copy()
+    found[2][found[2] == 2] = 7  # another id at the end
+    found[0][found[0] == 3] = 0  # not found at first
+    video = np.random.default_rng(0).integers(100, 200, reference.shape).astype(np.uint16)
+    for name, data in (("labels", found), ("reference", reference), ("video", video)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", data, photometric="minisblack")
+    paths = [tmp_path / f"{name}.tif" for name in ("labels", "reference", "video")]
+    done = script("compare_tracks.py", *paths, "--diameter", 10)
+    assert done.returncode == 0, done.stderr
+    assert "all: 3 followed; found first 2, last 3, both under one id 1 (33%)" in done.stdout
+    (tmp_path / "w.csv").write_text("row,column,window\n15,10,12\n")
+    done = script("compare_tracks.py", *paths, "--diameter", 10, "--leave-out", tmp_path / "w.csv")
+    assert "inside the windows: 1 followed; found first 1, last 1, both under one id 1 (100%)" in done.stdout
