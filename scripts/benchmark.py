@@ -229,7 +229,7 @@ def main() -> None:
             lambda: plain_metrics(moved.numpy(), truth.numpy()), lambda: our_metrics(moved, truth), arguments.rounds
         ),
     )
-    sequences = 8 if arguments.no_training else 97
+    sequences = 2 if arguments.no_training else 97
     for name, plain, ours in sequence_rows(clip, sequences):
         row(name, paired(plain, ours, arguments.rounds if "sequences" not in name else 2))
     if not arguments.no_training:

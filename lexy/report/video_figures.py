@@ -113,7 +113,7 @@ def draw_half_times(cells: pd.DataFrame) -> Figure:
             drawn = known[known <= top]
             x = place + shift + _swarm(drawn / top, width)
             axes.scatter(x, drawn / unit.size, s=size, edgecolors=MEAN, facecolors=face, linewidths=0.8, alpha=0.75)
-            beyond = f" ({len(known) - len(drawn)} beyond)" if len(drawn) < len(known) else ""
+            beyond = f"\n({len(known) - len(drawn)} beyond)" if len(drawn) < len(known) else ""
             numbers.append(f"{len(known)} {kind}{beyond}")
         _mean_mark(axes, place + 0.36, values.loc[trust, column].dropna().to_numpy() / unit.size)
         missing = int(values[column].isna().sum())

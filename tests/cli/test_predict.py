@@ -17,6 +17,8 @@ from lexy.cli.predict import main
 from lexy.networks.movenet import MoveNet
 from lexy.networks.vanilla import Vanilla
 
+pytestmark = pytest.mark.xdist_group("predict")  # they share a result
+
 SPEC = {
     "_target_": "lexy.networks.movenet.MoveNet",
     "backbone": {"_target_": "lexy.networks.vanilla.Vanilla", "_partial_": True, "width": 4, "depth": 2},

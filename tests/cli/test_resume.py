@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from cli_runs import TINY, command, environment, run
 
+pytestmark = pytest.mark.xdist_group("resume")  # they share the undisturbed run
+
 ARGUMENTS = [
     *TINY,
     "trainer.max_epochs=6",

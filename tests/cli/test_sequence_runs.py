@@ -6,6 +6,8 @@ import yaml
 from cli_runs import run
 from PIL import Image
 
+pytestmark = pytest.mark.xdist_group("sequences")  # they share two trainings
+
 STILLS = ["data.stills.size=64", "data.stills.crop_size=32", "data.stills.fields=20"]
 CLIPS = [*STILLS, "data.protocol.frames=5", "data.protocol.interval=150"]
 TRAINING = ["data.clips_per_epoch=16", "trainer.max_epochs=2", "trainer.check_val_every_n_epoch=1"]
