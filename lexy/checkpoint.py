@@ -48,7 +48,8 @@ def facts(spec: dict[str, Any], data: dict[str, Any], frame_network: dict[str, A
     spec : dict
         The network's resolved config: plain values and nested dicts with `_target_`.
     data : dict
-        What the network was trained on, plain values: `describe` of its datamodule.
+        What the network was trained on, plain values: `describe` of its datamodule; under `before`, the same of
+        the checkpoints that it came from, see `trained_on`.
     frame_network : dict, optional
         A network that starts this one, as `packed` gives it.
 
@@ -96,14 +97,28 @@ def read(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
-def load(path: str | Path, allow: Iterable[str] = ()) -> nn.Module:
+def trained_on(path: str | Path) -> list[dict[str, Any]]:
+    """What a checkpoint's network has seen: its own training data first, then those of the checkpoints it came from."""
+    data = read(path)[KEY]["data"]
+    own = {key: value for key, value in data.items() if key != "before"}
+    return [own, *data.get("before", [])]
+
+
+def load(path: str | Path | None, allow: Iterable[str] = ()) -> nn.Module:
     """Rebuild a trained network from its checkpoint alone; see `open_trained`.
 
     Returns
     -------
     Module
         On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    UserError
+        As for `open_trained`; there is no path, because a config's `frame_network` was left null.
     """
+    if path is None:
+        raise UserError("a network of single frames is needed, such as a U-Net: give frame_network=CHECKPOINT.")
     return open_trained(path, allow).network
 
 

@@ -36,7 +36,7 @@ def pack(folder: Path, target: Path) -> None:
     starter = facts["frame_network"]
     halved = {name: tensor.half() for name, tensor in starter["weights"].items()}
     facts |= {"frame_network": starter | {"weights": halved}}
-    facts["data"]["groups"] = []  # generated cells: no one can test on them by mistake
+    facts["data"] |= {"groups": [], "before": []}  # generated cells: no one can test on them by mistake
     state = {f"network.{name}": tensor.half() for name, tensor in weights(checkpoint).items()}
     with replacing(target) as temporary:
         torch.save({"state_dict": state, KEY: facts}, temporary)

@@ -1,12 +1,13 @@
 """What the scripts that train share."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 
-def trained(overrides: list[str], outputs: Path) -> list[Path]:
+def trained(overrides: list[str], outputs: Path, count: int = 1) -> list[Path]:
     """Folders of the finished runs of one `lexy-train`; what is done is kept, what was interrupted goes on.
 
     Parameters
@@ -14,8 +15,24 @@ def trained(overrides: list[str], outputs: Path) -> list[Path]:
     overrides : list of str
         With `name=NAME`, which must belong to these runs alone; with `-m` in front for a sweep.
     outputs : Path
+    count : int
+        How many runs these are.
+
+    Raises
+    ------
+    SystemExit
+        lexy-train failed, and said why; or under this name are runs of other settings too.
     """
     call = [sys.executable, "-m", "lexy.cli.train", *overrides, "resume=auto", f"paths.outputs={outputs.resolve()}"]
-    subprocess.run(call, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = subprocess.run(call, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    if done.returncode != 0:
+        raise SystemExit(done.returncode)
     (name,) = (item.removeprefix("name=") for item in overrides if item.startswith("name="))
-    return sorted(path.parent for path in (outputs / name).glob("*/status.json"))
+    states = sorted((outputs / name).glob("*/status.json"))
+    found = [path.parent for path in states if json.loads(path.read_text())["state"] == "done"]
+    if len(found) != count:
+        raise SystemExit(
+            f"error: {outputs / name} holds {len(found)} finished runs instead of {count}, some of other settings. "
+            "Give another --outputs, or remove those."
+        )
+    return found

@@ -48,7 +48,7 @@ def main() -> None:
         (clips,) = trained([*CLIPS, *NETWORKS[name], f"name=clips_{name}", start, store, *extra], outputs)
         for kind, weights in (("scratch", "null"), ("pretrained", clips / "best.ckpt")):
             given = [f"name=videos_{name}_{kind}", f"pretrained={weights}", videos, *folds]
-            rows[f"{name}, {kind}"] = trained([*VIDEOS, *NETWORKS[name], *given, *extra], outputs)
+            rows[f"{name}, {kind}"] = trained([*VIDEOS, *NETWORKS[name], *given, *extra], outputs, arguments.folds)
     result = beside(rows, list(rows)[-1])
     with replacing(outputs / "study.csv") as temporary:
         result.to_csv(temporary)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import lexy
-from lexy.checkpoint import FORMAT, build, facts, open_trained, packed, read
+from lexy.checkpoint import FORMAT, build, facts, open_trained, packed, read, trained_on
 from lexy.errors import UserError
 from lexy.networks.unet import UNet
 from lexy.networks.vanilla import Vanilla
@@ -125,3 +125,17 @@ def test_what_starts_a_network_is_checked_as_the_network_is(tmp_path):
     write(tmp_path / "a.ckpt", frame_network={"network": {"_target_": "torch.nn.Linear"}, "weights": {}})
     with pytest.raises(UserError, match=r"wants to build torch\.nn\.Linear"):
         lexy.load(tmp_path / "a.ckpt")
+
+
+def test_a_checkpoint_remembers_what_those_before_it_had_seen(tmp_path):
+    first, second = {"name": "hpa", "fold": None, "groups": ["f1"]}, {"name": "lexy", "fold": 2, "groups": ["C01"]}
+    write(tmp_path / "a.ckpt", data=first)
+    write(tmp_path / "b.ckpt", data=second | {"before": trained_on(tmp_path / "a.ckpt")})
+    write(tmp_path / "c.ckpt", data=first | {"before": trained_on(tmp_path / "b.ckpt")})
+    assert trained_on(tmp_path / "a.ckpt") == [first]
+    assert trained_on(tmp_path / "c.ckpt") == [first, second, first]
+
+
+def test_where_a_network_of_single_frames_is_wanting_it_is_asked_for():
+    with pytest.raises(UserError, match="give frame_network=CHECKPOINT"):
+        lexy.load(None)

@@ -64,9 +64,9 @@ def checkpoint_files(plain: Any) -> list[str]:
         return [path for item in plain for path in checkpoint_files(item)]
     if not isinstance(plain, dict):
         return []
-    own = [plain["path"]] if plain.get("_target_") == "lexy.checkpoint.load" else []
-    named = [plain[key] for key in ("frame_network", "pretrained") if isinstance(plain.get(key), str)]
-    return sorted({*own, *named, *(path for item in plain.values() for path in checkpoint_files(item))})
+    own = [plain.get("path")] if plain.get("_target_") == "lexy.checkpoint.load" else []
+    named = [path for path in (*own, plain.get("frame_network"), plain.get("pretrained")) if isinstance(path, str)]
+    return sorted({*named, *(path for item in plain.values() for path in checkpoint_files(item))})
 
 
 def evaluate_split(
@@ -153,22 +153,23 @@ def draw(tables: Tables, predict: Predictor, data: Any, split: str, folder: Path
 
 
 def check_not_trained_on(paths: Sequence[str], data: Any) -> None:
-    """Refuse a test on fields that one of these checkpoints was trained on or chosen by.
+    """Refuse a test on fields that one of these checkpoints, or one that it came from, was trained on or chosen by.
 
     Raises
     ------
     UserError
         There are such fields in the test split.
     """
-    for path in paths:
-        trained = checkpoints.read(path)[checkpoints.KEY]["data"]
-        shared = sorted(data.groups("test") & set(trained.get("groups", [])))
+    test = data.groups("test")
+    for path, trained in ((one, seen) for one in paths for seen in checkpoints.trained_on(one)):
+        shared = sorted(test & set(trained.get("groups", [])))
         if shared:
             right = "null" if trained["fold"] is None else trained["fold"]
             raise UserError(
                 f"{len(shared)} fields of the test split ({shared[0]}, ...) were among the training or validation "
-                f"fields of {path}: no test. It was trained with data={trained['name']}, data.fold={right}. "
-                f"Give data.fold={right} and the same data, or choose another split."
+                f"fields of {path}, or of what it started from: no test. That was trained with "
+                f"data={trained['name']}, data.fold={right}. Give data.fold={right} and the same data, or choose "
+                "another split."
             )
 
 

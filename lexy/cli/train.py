@@ -6,7 +6,6 @@ import secrets
 import signal
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -72,11 +71,11 @@ def train(config: DictConfig) -> float:
     float
         Best `val/dice`, for a sweeper.
     """
-    import pandas as pd
-
-    from lexy.checkpoint import packed
+    from lexy.checkpoint import packed, trained_on
+    from lexy.cli.again import same_data
     from lexy.cli.build import build
     from lexy.cli.identity import held, identity
+    from lexy.cli.pretrained import record, start_from
     from lexy.cli.results import check_not_trained_on, checkpoint_files, load_frame_network
     from lexy.networks.propagation import needs_mask
     from lexy.report.console import show_finished
@@ -93,34 +92,24 @@ def train(config: DictConfig) -> float:
     if config.frame_network is not None:
         load_frame_network(config.frame_network, config.allow)
         starter = packed(config.frame_network) if needs_mask(network) else None
-    transferred = [] if config.pretrained is None else _pretrained(network, config.pretrained)
-    task = build(config.task, "task")(network=network, spec=plain["model"], data=data.describe(), frame_network=starter)
+    moved = None if config.pretrained is None else start_from(network, config.pretrained)
+    came_from = [config.pretrained] if moved is not None else []
+    came_from += [config.frame_network] if starter is not None else []
+    facts = data.describe() | {"before": [seen for path in came_from for seen in trained_on(path)]}
+    task = build(config.task, "task")(network=network, spec=plain["model"], data=facts, frame_network=starter)
     data.rows("test")
     _check_fits(task, data)
     check_not_trained_on(checkpoint_files(plain), data)
+    again = same_data(config, data.name)
 
     folder, done = _folder(config, identity(config, data.fingerprint()))
     if done:
         show_finished(folder, data)
         return float(done["best_val_dice"])
     with held(folder) if _is_leader() else nullcontext():
-        if transferred and _is_leader():
-            pd.DataFrame(transferred).to_csv(folder / "pretrained.csv", index=False)
-        return _run(config, plain, folder, data, task)
-
-
-def _pretrained(network: Any, path: str) -> list[Any]:
-    """Start from the weights of another checkpoint; what became of each tensor is told and given back."""
-    from lexy.checkpoint import read, weights
-    from lexy.networks.transfer import transfer
-
-    try:
-        report = transfer(network, weights(read(path)))
-    except ValueError as error:
-        raise UserError(f"pretrained={path}: {error}. Give the backbone that it was trained with.") from error
-    counts = Counter(moved.how for moved in report)
-    print(f"pretrained {path}: " + ", ".join(f"{counts[how]} tensors {how}" for how in sorted(counts)))
-    return report
+        if moved is not None and _is_leader() and not (folder / "last.ckpt").exists():  # which replaces all weights
+            record(moved, config.pretrained, folder)
+        return _run(config, plain, folder, data, task, again)
 
 
 def _check_fits(task: Any, data: Any) -> None:
@@ -176,7 +165,7 @@ def _folder(config: DictConfig, digits: str) -> tuple[Path, dict[str, Any] | Non
     return new_folder(parent, config.label, digits), None
 
 
-def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any) -> float:
+def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any, again: list[str]) -> float:
     """Train in `folder`, from its last checkpoint if it has one, and evaluate."""
     from lexy.cli.build import build
     from lexy.cli.results import evaluate_run
@@ -201,25 +190,12 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
         if not best.exists():  # fast_dev_run saves nothing
             trainer.save_checkpoint(best)
         if trainer.is_global_zero:
-            again = _same_data(plain, data)
             value = evaluate_run(
                 folder, data, task, trainer, loggers, config.seed, (config.frame_network, config.allow), again
             )
             status.update(state="done", best_val_dice=value)
             return value
     return float("nan")
-
-
-def _same_data(plain: dict[str, Any], data: Any) -> list[str]:
-    """The overrides with which `lexy-evaluate` finds the data and the network of this run."""
-    from hydra.core.hydra_config import HydraConfig
-
-    given = HydraConfig.get().overrides.task
-    overrides = [item for item in given if item.startswith(("data.", "paths.", "start.", "frame_network="))]
-    choices = HydraConfig.get().runtime.choices
-    groups = [f"{group}={choices[group]}" for group in choices if group == "start" or group.startswith("data/")]
-    package = plain["model"]["_target_"].split(".")[0]
-    return [f"data={data.name}", *groups, *overrides, *([] if package == "lexy" else [f"'allow=[{package}]'"])]
 
 
 @contextmanager

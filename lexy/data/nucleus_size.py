@@ -32,6 +32,11 @@ def sizes(masks: NDArray[np.bool_], pixel_size: float = math.nan) -> dict[str, A
     }
 
 
+def evenly(count: int) -> NDArray[np.int64]:
+    """Positions of those of so many masks that are looked at."""
+    return np.unique(np.linspace(0, count - 1, min(ENOUGH, count)).round().astype(np.int64))
+
+
 def nucleus_diameter(masks: NDArray[np.bool_]) -> float | None:
     """Median diameter of whole nuclei, as of discs of their area.
 
@@ -44,7 +49,7 @@ def nucleus_diameter(masks: NDArray[np.bool_]) -> float | None:
     float or None
         Pixels. Connected pieces that touch the border are left out, unless there is nothing else; None without any.
     """
-    chosen = masks[np.unique(np.linspace(0, len(masks) - 1, min(ENOUGH, len(masks))).round().astype(int))]
+    chosen = masks[evenly(len(masks))]
     whole: list[int] = []
     cut: list[int] = []
     for mask in chosen:

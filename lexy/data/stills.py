@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 import lexy._torchvision  # noqa: F401  pytorch-lightning cannot be imported beside a CPU torch without it
 from lexy.clip import Clip
 from lexy.data.crops import CropRules, crop_field
-from lexy.data.nucleus_size import sizes
+from lexy.data.nucleus_size import evenly, sizes
 from lexy.data.phantom import DIAMETER, phantom_field
 from lexy.data.splits import SPLITS, fold_groups, split_groups
 from lexy.data.store import Stills, read_store, store_info
@@ -165,12 +165,13 @@ class StillsData(LightningDataModule, ABC):
 
     def describe(self) -> dict[str, Any]:
         """What a checkpoint says about the data that it was trained on and chosen by; plain values."""
+        train = np.array(self.rows("train"))
         return {
             "name": self.name,
             "fingerprint": self.fingerprint(),
             "fold": self.fold,
             "groups": sorted(self.groups("train") | self.groups("val")),
-            **sizes(self.stills.masks.numpy()[self.rows("train")] > 0),
+            **sizes(self.stills.masks.numpy()[train[evenly(len(train))]] > 0),
         }
 
     def groups(self, split: str) -> set[str]:

@@ -22,7 +22,7 @@ def transfer(network: nn.Module, weights: Mapping[str, Tensor]) -> list[Moved]:
     """Copy what fits, by name and shape, in place.
 
     A convolution that has more input channels than its source gets zeros for those behind: a Track-Net that starts from
-    a U-Net does not see its mask at first, and gives what the U-Net gave.
+    a U-Net does not see its mask at first, and gives what the U-Net gave. Statistics of normalisation are copied too.
 
     Parameters
     ----------
@@ -39,7 +39,8 @@ def transfer(network: nn.Module, weights: Mapping[str, Tensor]) -> list[Moved]:
     Raises
     ------
     ValueError
-        Nothing fits.
+        No kernel has the same shape in both. A bias, or a kernel that can be widened, fits networks of any width: the
+        head's.
     """
     own = network.state_dict()
     report = []
@@ -48,10 +49,10 @@ def transfer(network: nn.Module, weights: Mapping[str, Tensor]) -> list[Moved]:
         how = _copy(tensor, source)
         report.append(Moved(name, how, "" if source is None else _shape(source), _shape(tensor)))
     report += [Moved(name, "unused", _shape(weights[name]), "") for name in weights if name not in own]
-    if not any(moved.how in ("loaded", "widened") for moved in report):
+    if not any(moved.how == "loaded" and own[moved.tensor].dim() > 1 for moved in report):
         raise ValueError(
-            f"none of its {len(weights)} tensors fits one of the {len(own)} of {type(network).__name__}: the backbones "
-            "differ (kind, width, normalization)"
+            f"none of its {len(weights)} tensors, but for those that fit any network, fits one of the {len(own)} of "
+            f"{type(network).__name__}: the backbones differ (kind, width)"
         )
     return report
 

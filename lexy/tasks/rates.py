@@ -34,8 +34,6 @@ def with_rates(
     for name, parameter in network.named_parameters():
         groups[factors[name]].append(parameter)
     trained = {factor: parameters for factor, parameters in groups.items() if factor > 0}
-    if not trained:
-        raise UserError(f"task.rates={dict(rates)} freezes the whole network: nothing would be trained.")
     optimizer = factory([{"params": parameters} for parameters in trained.values()])
     for group, factor in zip(optimizer.param_groups, trained, strict=True):
         group["lr"] *= factor
@@ -50,6 +48,11 @@ def freeze(network: nn.Module, rates: Mapping[str, float]) -> list[nn.Module]:
     list of Module
         Those whose parameters are all frozen; kept in evaluation mode, they also keep the statistics of their
         normalisation.
+
+    Raises
+    ------
+    UserError
+        As for `with_rates`.
     """
     factors = _factors(network, rates)
     for name, parameter in network.named_parameters():
@@ -67,10 +70,13 @@ def _factors(network: nn.Module, rates: Mapping[str, float]) -> dict[str, float]
         if not any(_within(name, part) for name in names):
             parts = sorted({name.rpartition(".")[0] for name in names})
             raise UserError(f"task.rates: no parameter's name begins with {part!r}. There are: {', '.join(parts)}.")
-    return {
+    factors = {
         name: next((rates[part] for part in sorted(rates, key=len, reverse=True) if _within(name, part)), 1.0)
         for name in names
     }
+    if names and not any(factors.values()):
+        raise UserError(f"task.rates={dict(rates)} freezes the whole network: nothing would be trained.")
+    return factors
 
 
 def _within(name: str, part: str) -> bool:

@@ -90,6 +90,7 @@ class SegmentationTask(pl.LightningModule):
         self._norms: list[Tensor] = []
         self._clips = 0
         self._epoch_start = 0.0
+        self.train()  # Lightning takes the modes as they are, and frozen parts have their own
 
     def forward(self, clip: Clip) -> Tensor:
         """Logits (B, T, 1, H, W) of clips, free-running."""

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from lexy.data.nucleus_size import ENOUGH, evenly, nucleus_diameter
 from lexy.data.stills import Batches, HPAStills, PhantomStills, StillClips
 from lexy.data.store import Stills
 from lexy.errors import UserError
@@ -77,3 +78,26 @@ def test_a_missing_store_says_how_to_make_one(tmp_path):
 def test_a_fold_too_many_is_refused():
     with pytest.raises(UserError, match="numbered from 0 to 4"):
         PhantomStills(fields=10, size=64, crop_size=32, fold=5).rows("test")
+
+
+def test_a_checkpoint_is_told_how_large_nuclei_are(phantom):
+    told = phantom.describe()
+    masks = phantom.stills.masks.numpy()[phantom.rows("train")] > 0
+    assert told["nucleus_diameter"] == nucleus_diameter(masks)
+    assert (told["crop_size"], told["pixel_size"]) == ([32, 32], None)
+
+
+def test_the_diameter_is_that_of_a_disc_and_counts_whole_nuclei():
+    masks = np.zeros((2, 20, 20), bool)
+    masks[0, 2:6, 2:6] = masks[0, 8:14, 8:14] = True  # 16 and 36 px
+    masks[1, 5:13, 5:13] = True  # 64 px
+    masks[1, 16:, :18] = True  # cut by the border
+    assert nucleus_diameter(masks) == pytest.approx(2 * np.sqrt(36 / np.pi))
+    assert nucleus_diameter(masks[:, 15:]) == pytest.approx(2 * np.sqrt(72 / np.pi))  # nothing whole
+    assert nucleus_diameter(np.zeros((3, 4, 4), bool)) is None
+
+
+def test_no_more_masks_are_looked_at_than_needed():
+    assert evenly(3).tolist() == [0, 1, 2]
+    many = evenly(100_000)
+    assert (len(many), many[0], many[-1]) == (ENOUGH, 0, 99_999)

@@ -59,5 +59,13 @@ def test_what_does_not_fit_is_named_and_keeps_its_start():
 
 
 def test_a_load_that_matches_nothing_is_an_error():
-    with pytest.raises(ValueError, match=r"none of its \d+ tensors fits one of the \d+ of UNet"):
+    with pytest.raises(ValueError, match=r"none of its 2 tensors.* fits one of the \d+ of UNet"):
         transfer(UNet(partial(Vanilla, width=6, depth=1)), {"other": torch.zeros(3), "head.weight": torch.zeros(2)})
+
+
+def test_what_fits_a_network_of_any_width_is_no_match():
+    narrow, wide = UNet(BACKBONE), UNet(partial(Vanilla, width=6, depth=2, normalization="batch"))
+    fits = {name for name, tensor in narrow.state_dict().items() if tensor.shape == wide.state_dict()[name].shape}
+    assert {"backbone.head.bias", "backbone.stages.0.1.num_batches_tracked"} <= fits
+    with pytest.raises(ValueError, match="but for those that fit any"):
+        transfer(wide, narrow.state_dict())

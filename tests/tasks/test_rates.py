@@ -43,7 +43,6 @@ def test_without_rates_there_is_one_group(network):
 
 def test_what_is_frozen_keeps_its_weights_and_statistics(network):
     task = SegmentationTask(network, *[None] * 6, rates={"backbone.stages.0": 0})  # nothing else is used here
-    task.train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     optimizer = with_rates(partial(SGD, lr=1.0), network, task.rates)
     network(torch.rand(2, 1, 16, 16)).square().mean().backward()
@@ -64,4 +63,5 @@ def test_a_part_that_is_half_frozen_goes_on_training(network):
 @pytest.mark.parametrize(("rates", "message"), [({"backbone": 0}, "whole network"), ({"backbone": -1}, "negative")])
 def test_rates_that_make_no_sense(network, rates, message):
     with pytest.raises(UserError, match=message):
-        with_rates(partial(SGD, lr=1.0), network, rates)
+        freeze(network, rates)
+    assert all(parameter.requires_grad for parameter in network.parameters())
