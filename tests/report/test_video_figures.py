@@ -80,7 +80,7 @@ def test_half_times_are_counted_by_trust():
     cells.loc[0, "return_half_time"] = np.nan
     axes = draw_half_times(cells).axes[0]
     labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert labels == ["export\n3 trusted\n1 untrusted (1 beyond)", "return\n2 trusted\n1 untrusted\n1 without"]
+    assert labels == ["export\n3 trusted\n1 untrusted\n(1 beyond)", "return\n2 trusted\n1 untrusted\n1 without"]
     assert axes.get_ylim()[1] < 100
 
 
