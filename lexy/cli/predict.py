@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if bool(given.video) == bool(given.table):
         parser.error("give either a VIDEO, or several by --table CSV")
-    if given.light_off is not None and given.light_on is None:
-        parser.error("--light-off needs --light-on")
+    if given.table and given.mask:
+        parser.error("--mask belongs to one video: give it in a column mask of the table, FRAME=FILE")
     try:
         _predict_table(given) if given.table else _predict_one(given)
     except UserError as error:
@@ -135,7 +135,7 @@ def _write(entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
     import lexy
     from lexy.cli.prediction_files import write_prediction
 
-    masks = dict(_frame_and_file(text) for text in given.mask)
+    masks = dict(_frame_and_file(text) for text in (*given.mask, *filter(None, [entry.mask])))
     with lexy.segment(
         entry.video,
         given.checkpoint,

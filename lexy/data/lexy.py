@@ -16,7 +16,7 @@ import lexy._torchvision  # noqa: F401  pytorch-lightning cannot be imported bes
 from lexy.clip import Clip
 from lexy.data.nucleus_size import sizes
 from lexy.data.splits import SPLITS, fold_groups, split_groups
-from lexy.data.stills import Batches, Numbers
+from lexy.data.stills import Batches, Numbers, to_device
 from lexy.data.videos.layouts import Layout
 from lexy.data.videos.preparation import Preparation, Prepared
 from lexy.data.videos.recording import Recording
@@ -149,12 +149,11 @@ class LexyVideos(LightningDataModule):
         folds = len(cells) if self.folds is None else self.folds
         if self.fold >= folds:
             raise UserError(f"data.fold={self.fold}: there are {folds} folds, numbered from 0 to {folds - 1}.")
-        # Left out one by one, in the order of their names, so that fold 0 is the first cell.
-        dealt = (
-            {c: i for i, c in enumerate(cells)} if self.folds is None else fold_groups(cells, folds, self.split_seed)
-        )
-        names = (SPLITS[2], SPLITS[1])  # distance 0 from the test fold, distance 1
-        return {cell: [*names, *[SPLITS[0]] * folds][(at - self.fold) % folds] for cell, at in dealt.items()}
+        dealt = fold_groups(cells, folds, self.split_seed)
+        if self.folds is None:  # left out one by one in the order of their names: fold 0 is the first cell
+            dealt = {cell: at for at, cell in enumerate(cells)}
+        by_distance = [SPLITS[2], SPLITS[1], *[SPLITS[0]] * folds]  # from the test fold
+        return {cell: by_distance[(at - self.fold) % folds] for cell, at in dealt.items()}
 
     def groups(self, split: str) -> set[str]:
         """Names of the cells of a split."""
@@ -185,11 +184,8 @@ class LexyVideos(LightningDataModule):
         )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Move the tensors; ids stay lists."""
-        return {
-            key: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-            for key, value in batch.items()
-        }
+        """See `to_device`."""
+        return to_device(batch, device)
 
     def clip(self, rows: Sequence[int], windows: Sequence[slice] | None = None) -> Clip:
         """A batch of videos, or of windows of them; the shorter ones are padded with unlabelled last frames."""

@@ -95,6 +95,14 @@ class Batches(Sampler[list[int]]):
         return torch.distributed.get_world_size(), torch.distributed.get_rank()
 
 
+def to_device(batch: Any, device: torch.device) -> Any:
+    """Move the tensors of a batch; ids stay lists."""
+    return {
+        key: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
+        for key, value in batch.items()
+    }
+
+
 class Numbers(Batches):
     """Batches of the numbers of clips that training draws: an endless epoch goes on where the one before it ended.
 
@@ -215,11 +223,8 @@ class StillsData(LightningDataModule, ABC):
         return self.loader("val", shared=True)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Move the tensors; ids stay lists."""
-        return {
-            key: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-            for key, value in batch.items()
-        }
+        """See `to_device`."""
+        return to_device(batch, device)
 
 
 class HPAStills(StillsData):

@@ -36,6 +36,8 @@ class Entry:
     channel : int
     pixel_size, interval, diameter : float
         µm, seconds, pixels.
+    mask : str
+        Own mask of a frame, FRAME=FILE.
     """
 
     video: str
@@ -47,6 +49,7 @@ class Entry:
     pixel_size: float | None = None
     interval: float | None = None
     diameter: float | None = None
+    mask: str = ""
 
 
 def read_table(path: Path, otherwise: Mapping[str, Any]) -> list[Entry]:
@@ -56,7 +59,7 @@ def read_table(path: Path, otherwise: Mapping[str, Any]) -> list[Entry]:
     ----------
     path : Path
         With columns `video`, `condition`, `replicate`, and any of `light_on`, `light_off`, `channel`, `pixel_size`,
-        `interval`, `diameter`. Videos lie relative to its folder.
+        `interval`, `diameter`, `mask` (FRAME=FILE). Files lie relative to its folder.
     otherwise : mapping
         What a cell that is empty or not there is taken to be, by column.
 
@@ -80,7 +83,13 @@ def read_table(path: Path, otherwise: Mapping[str, Any]) -> list[Entry]:
             raise UserError(f"--table {path}: column {name!r} is not known. There are: {', '.join(known)}.")
     if not rows:
         raise UserError(f"--table {path}: lists no video.")
-    return [_entry(row, f"--table {path}, row {number}", path.parent, otherwise) for number, row in enumerate(rows, 2)]
+    entries = [
+        _entry(row, f"--table {path}, row {number}", path.parent, otherwise) for number, row in enumerate(rows, 2)
+    ]
+    for number, entry in enumerate(entries, 2):
+        if entry in entries[: number - 2]:
+            raise UserError(f"--table {path}, row {number}: is there twice. Remove one.")
+    return entries
 
 
 def pooled(tables: Mapping[Entry, tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -141,11 +150,13 @@ def _entry(row: Mapping[str, Any], place: str, folder: Path, otherwise: Mapping[
     channel = text.get("channel", "")
     if channel and not channel.isdecimal():
         raise UserError(f"{place}: channel={channel!r} is not a number from 0.")
+    frame, equals, file = text.get("mask", "").partition("=")
     return Entry(
         video=str(folder / text["video"]),
         condition=text["condition"],
         replicate=text["replicate"],
         channel=int(channel) if channel else otherwise.get("channel"),
+        mask=f"{frame}{equals}{folder / file if file else ''}",
         **numbers,
     )
 

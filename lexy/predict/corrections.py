@@ -5,7 +5,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.optimize import curve_fit
 from skimage.registration import phase_cross_correlation
 
 from lexy.predict.measure import PERCENTILE
@@ -64,8 +63,9 @@ def drift(video: Video) -> NDArray[np.intp]:
 def bleaching(video: Video) -> tuple[NDArray[np.float64], float]:
     """What to multiply each frame by, so that the light of the whole field stays.
 
-    An exponential fitted to the frames' mean above their background, which is right where the protein only moves
-    within cells. N/C is a ratio of two places of one frame, and changes by it only through the background.
+    An exponential: a line through the logarithms of the frames' mean above their background. That is right where the
+    protein only moves within cells. N/C is a ratio of two places of one frame, and changes by it only through the
+    background.
 
     Returns
     -------
@@ -78,9 +78,8 @@ def bleaching(video: Video) -> tuple[NDArray[np.float64], float]:
     for frame in range(video.n_frames):
         image = video.read(frame)
         means.append(float(image.mean() - np.percentile(image, PERCENTILE)))
-    time, light = np.arange(len(means)), np.array(means) / means[0]
-    (_, rate), _ = curve_fit(lambda t, start, rate: start * np.exp2(-rate * t), time, light, p0=(1.0, 0.0))
-    rate = max(0.0, float(rate))
+    time = np.arange(len(means))
+    rate = max(0.0, -float(np.polyfit(time, np.log2(means), 1)[0]))
     return np.exp2(rate * time), np.inf if rate == 0 else 1 / rate
 
 

@@ -2,10 +2,8 @@
 
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -22,7 +20,7 @@ from lexy.predict.spool import Spool
 from lexy.predict.video import Video
 
 
-class Segmentation:
+class Segmentation(AbstractContextManager["Segmentation"]):
     """Nuclei of a video, one frame at a time from a temporary folder; a context manager that removes it.
 
     Attributes
@@ -62,12 +60,7 @@ class Segmentation:
         """Remove the temporary folder: labels and probabilities are gone, the table stays."""
         self._held.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

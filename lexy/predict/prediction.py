@@ -1,11 +1,10 @@
 """A user's video from its file to tables, in one call."""
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from importlib.resources import files
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,7 @@ from lexy.predict.video import Video, open_video
 Correction = Literal["drift", "bleaching"]
 
 
-class Prediction:
+class Prediction(AbstractContextManager["Prediction"]):
     """What is known of a video; a context manager that removes its temporary files.
 
     Attributes
@@ -69,12 +68,7 @@ class Prediction:
         """Remove the temporary files: the tables stay, labels are gone."""
         self._held.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -124,7 +118,9 @@ def segment(
     UserError
         What was wrong with the video, the checkpoint, the scale or a mask.
     """
-    if light_on is not None and light_off is not None and not light_off > light_on:
+    if light_off is not None and light_on is None:
+        raise UserError(f"--light-off {light_off:g} needs --light-on: give both, or neither to have them looked for")
+    if light_off is not None and not light_off > light_on:  # type: ignore[operator]  # the line above
         raise UserError(f"--light-off {light_off:g} is not after --light-on {light_on:g}")
     trained = open_trained(default_checkpoint() if checkpoint is None else checkpoint, allow)
     with ExitStack() as held:
@@ -165,7 +161,7 @@ def _facts(
     from lexy import __version__
 
     video, light = result.video, result.light
-    unit = "s" if np.isfinite(video.interval) else "frames"
+    unit, how = "s" if np.isfinite(video.interval) else "frames", "given" if light.given else "found"
     start = f"frame {segmentation.started}, chosen by the network's own confidence"
     if given:
         start = f"your masks of frames {', '.join(map(str, sorted(given)))}"
@@ -179,7 +175,7 @@ def _facts(
         "checkpoint": "the one that comes with lexy" if checkpoint is None else Path(checkpoint).name,
         "scale": f"{segmentation.scale.factor:.3g} × (nuclei {segmentation.scale.diameter:.3g} px wide)",
         "start": start,
-        "light": f"{'given' if light.given else 'found'}: on at {light.on:g}, off at {light.off:g} {unit}",
+        "light": "not found" if np.isnan(light.on) else f"{how}: on at {light.on:g}, off at {light.off:g} {unit}",
         "removed": f"{int(segmentation.cleaned['specks'].sum())} specks too small for a nucleus",
         "lexy": __version__,
     }

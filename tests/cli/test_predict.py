@@ -152,9 +152,9 @@ def test_light_that_is_not_given_is_found_and_said_to_be(work, monkeypatch):
 
 def test_a_table_of_videos_gives_conditions(work, monkeypatch):
     monkeypatch.chdir(work)
-    rows = [f"v.ome.tif,{condition},{number}" for condition in ("wild", "mutant") for number in (1, 2)]
-    (work / "videos.csv").write_text("\n".join(["video,condition,replicate", *rows]))
-    arguments = ["--table", "videos.csv", *HOW, "--output", "many", "--light-on", str(ON), "--light-off", str(OFF)]
+    rows = [f"v.ome.tif,{condition},{number},0=mask.tif" for condition in ("wild", "mutant") for number in (1, 2)]
+    (work / "videos.csv").write_text("\n".join(["video,condition,replicate,mask", *rows]))
+    arguments = ["--table", "videos.csv", *HOW[:4], "--output", "many", "--light-on", str(ON), "--light-off", str(OFF)]
     main(arguments)
     table = pd.read_csv(work / "many" / "conditions.csv").set_index(["condition", "quantity"])
     assert table.loc[("wild", "export_half_time"), "mean"] == pytest.approx(30, rel=0.1)
@@ -198,6 +198,7 @@ BAD = [
     ("v.ome.tif", ["--mask", "99=mask.tif"], "99"),
     ("v.ome.tif", ["--mask", "mask.tif"], "write FRAME=FILE"),
     ("v.ome.tif", ["--light-on", "9", "--light-off", "3"], "is not after"),
+    ("v.ome.tif", ["--light-off", "3"], "needs --light-on"),
 ]
 
 

@@ -35,12 +35,18 @@ def test_rows_are_completed_by_what_holds_for_all(tmp_path):
         ("video,condition,replicate\na,b,1\na,b,1,5\n", "row 3: has more or fewer cells"),
         ("video,condition,replicate,diameter\na,b,1,-3\n", "row 2: diameter='-3' is not a positive number"),
         ("video,condition,replicate,light_on\na,b,1,soon\n", "row 2: light_on='soon' is not a number"),
+        ("video,condition,replicate\na,b,1\na,b,2\na,b,1\n", "row 4: is there twice"),
         ("video,condition,replicate,channel\na,b,1,red\n", "row 2: channel='red' is not a number from 0"),
     ],
 )
 def test_mistakes_name_row_and_column(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         read_table(table(tmp_path, text), {})
+
+
+def test_a_mask_lies_where_the_table_lies(tmp_path):
+    path = table(tmp_path, "video,condition,replicate,mask\na,b,1,12=m/roi.zip\na,b,2,\n")
+    assert [entry.mask for entry in read_table(path, {})] == [f"12={tmp_path / 'm' / 'roi.zip'}", ""]
 
 
 def test_a_table_that_is_not_there(tmp_path):
