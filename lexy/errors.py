@@ -1,4 +1,4 @@
-"""The one exception that is written for users."""
+"""The exceptions that are written for users."""
 
 
 class UserError(Exception):
@@ -7,3 +7,22 @@ class UserError(Exception):
     The message says what was wrong, where (file, key, value) and what to do; the commands print it without a traceback
     and end with a non-zero exit status.
     """
+
+
+class NoSuchKey(UserError):
+    """A config has no such key; another combination of its groups may have it.
+
+    Parameters
+    ----------
+    message : str
+    key : str
+        The key, or group, as the user wrote it.
+    """
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class Pruned(UserError):
+    """A search ended this training early: its figures promise nothing."""

@@ -1,45 +1,47 @@
 """What the three Hydra commands share: check every job first, then run, and say what went wrong in one message."""
 
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
-from hydra import compose, version
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_automatic_config_search_path, get_args_parser
-from hydra.core.config_search_path import SearchPathQuery
-from hydra.core.global_hydra import GlobalHydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException, HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from hydra.types import RunMode
+from omegaconf import DictConfig
 
-from lexy.cli.check import check, resolved, suggestion
+from lexy.cli.check import check, resolved
+from lexy.cli.compose import composed, config_folder, plain
+from lexy.cli.identity import commit
+from lexy.cli.plan import Combinations, planned, show_plan
+from lexy.cli.sweep import Results, begin, run_job
 from lexy.errors import UserError
 
+if TYPE_CHECKING:
+    from lexy.cli.search import Search
 
-def config_folder() -> Path:
-    """The folder of the configs: beside the package in a clone, inside it in an installed wheel."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
+ALL_EXIST = Combinations()
 
 
-def run_command(command: str, task: Callable[[DictConfig], Any], schema: Callable[..., Any]) -> None:
+def run_command(
+    command: str,
+    task: Callable[[DictConfig], Any],
+    schema: Callable[..., Any],
+    combinations: Combinations = ALL_EXIST,
+) -> None:
     """Run a Hydra command to its end and leave the process with its exit status.
 
     Parameters
     ----------
     command : str
-        Name of its primary config.
+        Name of its primary config, of the module in `lexy.cli` and of `task` in it.
     task : callable
         Takes the config of one job.
     schema : callable
         Its parameters are the keys of the config's top level.
+    combinations : lexy.cli.plan.Combinations
+        Of a sweep.
     """
     arguments = get_args_parser().parse_args()
     verbose = "HYDRA_FULL_ERROR" in os.environ or any(item.startswith("hydra.verbose=") for item in arguments.overrides)
@@ -47,114 +49,68 @@ def run_command(command: str, task: Callable[[DictConfig], Any], schema: Callabl
         if arguments.help:
             from lexy.cli.help import show
 
-            config, choices = _composed(command, arguments, _plain(arguments.overrides))
+            config, choices = composed(command, arguments, plain(arguments.overrides))
             show(command, config_folder(), config, choices)
             return
+        results: Results | Search | None = None
         if not (arguments.cfg or arguments.info or arguments.shell_completion or arguments.hydra_help):
-            for overrides in jobs(arguments.overrides, multirun=arguments.multirun):
-                config, _ = _composed(command, arguments, overrides)
+            if arguments.multirun:
+                results = _prepared(command, arguments, schema, combinations)
+            else:
+                if _searches(arguments.overrides):
+                    raise UserError("search=...: a search runs many jobs. Give -m too.")
+                config, _ = composed(command, arguments, arguments.overrides)
                 check(resolved(config), schema)
-                if arguments.multirun:
-                    _refuse_distributed(config)
         failures: list[UserError] = []
         main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=command)
-        main(_collecting(task, failures))()
-        if verbose and failures:
+        main(_job(command, task, failures))()
+        if failures:
             raise failures[0]
-        sys.exit(1 if failures else 0)
+        if results is not None:
+            results.show()
+            sys.exit(1 if results.failed else 0)
     except UserError as error:
         if verbose:
             raise
-        _print(error)
+        print_error(error)
         sys.exit(1)
 
 
-def _refuse_distributed(config: DictConfig) -> None:
-    if str(OmegaConf.select(config, "trainer.strategy")).startswith("ddp"):
-        raise UserError(
-            "trainer.strategy=ddp with -m: each of its processes would start the whole sweep again. "
-            "Start the runs one at a time."
-        )
+def _prepared(
+    command: str, arguments: Any, schema: Callable[..., Any], combinations: Combinations
+) -> "Results | Search":
+    """What is to become of a sweep, or of a search; the process ends here if there is nothing to run."""
+    if _searches(arguments.overrides):
+        from lexy.cli.search import prepared
+
+        return prepared(command, arguments, schema, combinations)
+    plan = planned(command, arguments, schema, combinations)
+    show_plan(plan, commit())
+    first = next((job for job in plan if job.launched), None)
+    if first is None or composed(command, arguments, first.overrides)[0].sweep.dry_run:
+        sys.exit(0)
+    return begin(plan)
 
 
-def _print(error: UserError) -> None:
+def _searches(overrides: Sequence[str]) -> bool:
+    return any(item.startswith("search=") and item != "search=null" for item in overrides)
+
+
+def print_error(error: UserError) -> None:
+    """Tell the user."""
     print(f"error: {error}", file=sys.stderr)
 
 
-def jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
-    """The overrides of each job of a command line."""
-    if not multirun:
-        return [list(overrides)]
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides=list(overrides))
-        batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-    except HydraException as error:
-        raise UserError(str(error)) from error
-    return [job for batch in batches for job in batch]
-
-
-def _plain(overrides: Sequence[str]) -> list[str]:
-    """The overrides that one config can be composed of (help takes a sweep's command line too)."""
-    return [item for item in overrides if not re.search(r"[,(]", item)]
-
-
-def _collecting(task: Callable[[DictConfig], Any], failures: list[UserError]) -> Callable[[DictConfig], Any]:
-    parent = os.getpid()
+def _job(command: str, task: Callable[[DictConfig], Any], failures: list[UserError]) -> Callable[[DictConfig], Any]:
+    """What Hydra calls for every job; `task` itself where it is the only one."""
 
     def run(config: DictConfig) -> Any:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            return run_job(command, config)
         try:
             return task(config)
-        except UserError as error:
-            if os.getpid() != parent:  # a launcher's process: Hydra brings this kind home and ends without a traceback
-                raise CompactHydraException(f"error: {error}") from None
-            _print(error)  # at once: the other jobs of a sweep go on
+        except UserError as error:  # Hydra would print a traceback
             failures.append(error)
             return None
 
     return run
-
-
-def _composed(command: str, arguments: Any, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
-    """The config of one job and the option chosen in each group; composing makes no folder."""
-    search_path = create_automatic_config_search_path(None, None, str(config_folder()))
-    if arguments.config_dir is not None:
-        if not Path(arguments.config_dir).is_dir():
-            raise UserError(f"--config-dir {arguments.config_dir}: no such folder.")
-        folder = f"file://{Path(arguments.config_dir).resolve()}"
-        search_path.prepend("command-line", folder, SearchPathQuery(provider="schema"))  # where Hydra puts it
-    GlobalHydra.instance().clear()
-    try:
-        version.setbase("1.3")
-        Hydra.create_main_hydra2(task_name=command, config_search_path=search_path)
-        config = compose(arguments.config_name or command, list(overrides), return_hydra_config=True)
-        HydraConfig.instance().set_config(config)  # for ${hydra:...} in the config
-        choices = {group: str(option) for group, option in config.hydra.runtime.choices.items()}
-        with open_dict(config):
-            del config["hydra"]
-        return config, choices
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UserError(_explained(error, command, arguments, overrides) if overrides else str(error)) from error
-    finally:
-        GlobalHydra.instance().clear()
-
-
-def _explained(error: Exception, command: str, arguments: Any, overrides: Sequence[str]) -> str:
-    text = "\n".join(line for line in str(error).splitlines() if line.strip())
-    key = re.search(r"Could not override '([^']+)'", text)
-    if key is None:
-        return f"{text}\nin: {' '.join([*overrides])}"
-    config, _ = _composed(command, arguments, [])
-    wrong = key[1].removeprefix("+")
-    parent, _, leaf = wrong.rpartition(".")
-    node: Any = config
-    for name in filter(None, parent.split(".")):
-        if not isinstance(node, DictConfig) or name not in node:
-            break
-        node = node[name]
-    valid = [str(name) for name in node] if isinstance(node, DictConfig) else []
-    return (
-        f"{wrong} is not a key of the config. {suggestion(leaf, valid)} +{wrong}=VALUE adds a setting not listed here."
-    )

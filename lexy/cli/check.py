@@ -12,7 +12,7 @@ from omegaconf.errors import InterpolationKeyError, InterpolationToMissingValueE
 from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
-from lexy.errors import UserError
+from lexy.errors import NoSuchKey, UserError
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
@@ -78,7 +78,9 @@ def _check_node(node: Mapping[str, Any], target: Callable[..., Any], path: str, 
     }
     for key in keys:
         if key not in known and not open_ended:
-            raise UserError(f"{path}{key} is not a setting of {_name(target)}. {suggestion(key, known)}")
+            raise NoSuchKey(
+                f"{path}{key} is not a setting of {_name(target)}. {suggestion(key, known)}", f"{path}{key}"
+            )
     if not partial:
         for name in known - keys.keys():
             if parameters[name].default is inspect.Parameter.empty and name != "self":
@@ -96,7 +98,7 @@ def _check_nested(value: Any, path: str) -> None:
         for index, item in enumerate(value):
             _check_nested(item, f"{path}[{index}]")
     elif isinstance(value, dict) and "_target_" in value:
-        _check_node(value, _located(value["_target_"], path), f"{path}.", partial=bool(value.get("_partial_")))
+        _check_node(value, located(value["_target_"], path), f"{path}.", partial=bool(value.get("_partial_")))
     elif isinstance(value, dict):
         for key, item in value.items():
             _check_nested(item, f"{path}.{key}")
@@ -108,7 +110,8 @@ def _contains_target(value: Any) -> bool:
     return isinstance(value, list) and any(_contains_target(item) for item in value)
 
 
-def _located(target: Any, path: str) -> Callable[..., Any]:
+def located(target: Any, path: str) -> Any:
+    """The class or function that a `_target_` at `path` of the config names; UserError if there is none."""
     from hydra._internal.utils import _locate  # get_object logs what it raises
 
     if not str(target).startswith("lexy."):  # our own modules import it where they need it, and only there

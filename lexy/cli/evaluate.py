@@ -1,13 +1,17 @@
 """`lexy-evaluate`: metrics of a checkpoint on a split of any data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lexy.cli.app import run_command
 from lexy.cli.check import resolved
+from lexy.cli.identity import Status, commit
+from lexy.cli.sweep import SweepConfig
+from lexy.files import replacing
 
 
 @dataclass
@@ -24,6 +28,7 @@ class EvaluateConfig:
     split: Literal["train", "val", "test"]
     allow: list[str]
     device: str
+    sweep: SweepConfig
 
 
 def main() -> None:
@@ -59,8 +64,21 @@ def evaluate(config: DictConfig) -> None:
     name = f"{Path(config.checkpoint).stem}-{used[:8]}-{data.name}{fold}-{data.fingerprint()[:8]}"
     folder = Path(config.paths.outputs) / "evaluations" / name
     tables.write(folder, config.split)
+    _record(folder, plain, data)
     draw(tables, predict, data, config.split, folder)
     show_results(tables, folder, data, config.split)
+
+
+def _record(folder: Path, plain: Mapping[str, Any], data: Any) -> None:
+    """What a report reads: the settings of the training, as far as they lie beside the checkpoint, on these data."""
+    trained = Path(plain["checkpoint"]).parent / "resolved.yaml"
+    settings = OmegaConf.to_container(OmegaConf.load(trained)) if trained.is_file() else {}
+    assert isinstance(settings, dict)
+    settings |= {key: plain[key] for key in ("data", "start", "direction", "checkpoint")}
+    with replacing(folder / "resolved.yaml") as temporary:
+        temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(settings)))
+    facts = {"name": data.name, "fingerprint": data.fingerprint(), "fold": data.fold, "embedded": data.embedded}
+    Status(folder).update(state="done", run=folder.name, data=facts, commit=commit())
 
 
 def _without_paths(node: Any) -> Any:

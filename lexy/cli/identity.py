@@ -1,23 +1,19 @@
 """Who a run is, and which folder is its own."""
 
 import copy
-import fcntl
 import json
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from lexy.cli.check import resolved
-from lexy.errors import UserError
-from lexy.files import fingerprint, sha256, write_json
+from lexy.files import fingerprint, in_use, sha256, write_json
 
 # What a run is called, where it lies and who watches it does not change what it computes.
-NOT_IDENTITY = {"name", "label", "tags", "paths", "logger", "resume"}
+NOT_IDENTITY = {"name", "label", "tags", "paths", "logger", "resume", "sweep"}
 FILES_OF_WEIGHTS = {"weights", "checkpoint", "pretrained", "frame_network", "path"}
 
 
@@ -64,6 +60,12 @@ def attempts(parent: Path, digits: str) -> list[Path]:
     return [folder for _, folder in sorted(found)]
 
 
+def attempt_of(folder: Path) -> int:
+    """Which attempt at its identity a run's folder holds, from 1."""
+    match = re.fullmatch(r".*-[0-9a-f]{8}(?:-(\d+))?", folder.name)
+    return int(match[1] or 1) if match else 1
+
+
 def new_folder(parent: Path, label: str, digits: str) -> Path:
     """Make a folder that no other process has, `LABEL-DIGITS` or `LABEL-DIGITS-ATTEMPT`."""
     parent.mkdir(parents=True, exist_ok=True)
@@ -78,23 +80,25 @@ def new_folder(parent: Path, label: str, digits: str) -> Path:
             attempt += 1
 
 
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Keep every other process from using a run's folder, until the block or the process ends.
+def last_status(folder: Path) -> dict[str, Any]:
+    """Status of a run, which is running if a process has its folder, and was interrupted if it only says so."""
+    status = Status(folder).read()
+    state = status.get("state", "running")
+    if state != "done" and in_use(folder):
+        return status | {"state": "running"}
+    return status | {"state": "interrupted" if state == "running" else state}
 
-    Raises
-    ------
-    UserError
-        Another process has it.
-    """
-    handle = os.open(folder, os.O_RDONLY)
+
+def commit() -> str | None:
+    """Git's name for the code of this package, with `-dirty` if it was changed since; None if it is no clone."""
+    clone = Path(__file__).resolve().parents[2]
+    if not (clone / ".git").exists():
+        return None
+    call = ["git", "-C", str(clone), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise UserError(f"{folder} is in use by another process: that run is still going.") from error
-    finally:
-        os.close(handle)
+        return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 class Status:

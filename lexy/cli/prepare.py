@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from lexy.cli.app import run_command
+from lexy.cli.sweep import SweepConfig
 from lexy.errors import UserError
 
 
@@ -26,6 +27,7 @@ class PrepareConfig:
     stage: str
     shard: Any
     shards: Any
+    sweep: SweepConfig
 
 
 def main() -> None:

@@ -1,28 +1,20 @@
 """`lexy-train`: train a network on clips, then evaluate its best checkpoint."""
 
 import logging
-import os
-import secrets
-import signal
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 from omegaconf import DictConfig
 
 from lexy.cli.app import run_command
-from lexy.cli.check import resolved
+from lexy.cli.check import located, resolved
+from lexy.cli.plan import Combinations
+from lexy.cli.sweep import SweepConfig
 from lexy.errors import UserError
-
-if TYPE_CHECKING:
-    from lexy.cli.identity import Status
-
-FOLDER_OF_RANK_0 = "LEXY_RUN_FOLDER"
 
 
 @dataclass
@@ -45,17 +37,18 @@ class TrainConfig:
     task: Any
     name: str
     seed: Annotated[int, Ge(0)]
-    resume: Literal["never", "auto"]
+    resume: Literal["never", "auto"] | None
     frame_network: str | None
     pretrained: str | None
     allow: list[str]
     label: str
     tags: list[str]
+    sweep: SweepConfig
 
 
 def main() -> None:
     """Entry point of the command."""
-    run_command("train", train, TrainConfig)
+    run_command("train", train, TrainConfig, Combinations(why_not, unused, last_attempt))
 
 
 def train(config: DictConfig) -> float:
@@ -74,9 +67,11 @@ def train(config: DictConfig) -> float:
     from lexy.checkpoint import packed, trained_on
     from lexy.cli.again import same_data
     from lexy.cli.build import build
-    from lexy.cli.identity import held, identity
+    from lexy.cli.identity import identity
     from lexy.cli.pretrained import record, start_from
+    from lexy.cli.record import is_leader
     from lexy.cli.results import check_not_trained_on, checkpoint_files, load_frame_network
+    from lexy.files import held
     from lexy.networks.propagation import needs_mask
     from lexy.report.console import show_finished
 
@@ -106,40 +101,78 @@ def train(config: DictConfig) -> float:
     if done:
         show_finished(folder, data)
         return float(done["best_val_dice"])
-    with held(folder) if _is_leader() else nullcontext():
-        if moved is not None and _is_leader() and not (folder / "last.ckpt").exists():  # which replaces all weights
+    with held(folder) if is_leader() else nullcontext():
+        if moved is not None and is_leader() and not (folder / "last.ckpt").exists():  # which replaces all weights
             record(moved, config.pretrained, folder)
         return _run(config, plain, folder, data, task, again)
+
+
+def why_not(config: Mapping[str, Any]) -> str | None:
+    """Why a combination of a sweep does not exist, as far as its groups tell; None if it does."""
+    return _unfit(*(located(config[group]["_target_"], group) for group in ("model", "data", "training", "start")))
+
+
+def unused(config: Mapping[str, Any]) -> dict[str, str]:
+    """Groups that change nothing here, with the reason."""
+    from lexy.networks.propagation import needs_mask
+
+    network = located(config["model"]["_target_"], "model")
+    return {} if needs_mask(network) else {"start": f"{network.__name__} carries no mask, so it has no start"}
+
+
+def last_attempt(config: DictConfig) -> dict[str, Any]:
+    """Status of the last run with the identity of a sweep's job; empty if there is none, or it is not to be used."""
+    from lexy.cli.build import build
+    from lexy.cli.identity import attempts, identity, last_status
+
+    if config.resume == "never":
+        return {}
+    data = build(config.data, "data")
+    folders = attempts(Path(config.paths.outputs) / config.name, identity(config, data.fingerprint()))
+    return last_status(folders[-1]) if folders else {}
+
+
+def _resume(config: DictConfig) -> str:
+    """A sweep that is launched again goes on, a single run starts again, unless the user says otherwise."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return str(config.resume or ("auto" if HydraConfig.get().mode == RunMode.MULTIRUN else "never"))
 
 
 def _check_fits(task: Any, data: Any) -> None:
     """Refuse, before a folder is made, stills for what needs clips of several frames."""
     from lexy.networks.propagation import needs_mask
-    from lexy.tasks.starts import TrueMask
-    from lexy.tasks.training import Unrolled
 
     if needs_mask(task.network) and not hasattr(task.network, "with_mask"):
         raise UserError(
             f"model: {type(task.network).__name__} needs a mask but has no method with_mask(state, mask), by which it "
             "is given another one. See lexy/networks/tracknet.py."
         )
-    if data.sequences:
-        return
-    if isinstance(task.way, Unrolled):
-        raise UserError(
+    reason = _unfit(*map(type, (task.network, data, task.way, task.start)))
+    if reason is not None:
+        raise UserError(reason)
+
+
+def _unfit(network: Any, data: Any, way: Any, start: Any) -> str | None:
+    """Why these classes do not work together; None if they do."""
+    from lexy.networks.propagation import needs_mask
+    from lexy.tasks.starts import TrueMask
+    from lexy.tasks.training import Unrolled
+
+    if getattr(data, "sequences", True):
+        return None
+    if way is Unrolled:
+        return (
             f"training=unrolled needs clips of several frames, data={data.name} has stills. Give data=synthetic, or "
             "training=stills or self_feeding."
         )
-    if isinstance(task.start, TrueMask) and needs_mask(task.network):
-        raise UserError(
+    if start is TrueMask and needs_mask(network):
+        return (
             f"start=truth gives away the mask of the first frame, and data={data.name} has no other. Give "
             "start=perturbed or start=unet."
         )
-
-
-def _is_leader() -> bool:
-    """Whether this is not a process that Lightning started for distributed training."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    return None
 
 
 def _try_out(config: DictConfig, network: Any) -> None:
@@ -153,26 +186,29 @@ def _try_out(config: DictConfig, network: Any) -> None:
 
 def _folder(config: DictConfig, digits: str) -> tuple[Path, dict[str, Any] | None]:
     """The run's folder, and its status if the run is done already and only to be shown."""
-    from lexy.cli.identity import Status, attempts, new_folder
+    from lexy.cli.identity import attempts, last_status, new_folder
+    from lexy.cli.record import folder_of_leader, is_leader
 
-    if not _is_leader():
-        return Path(os.environ[FOLDER_OF_RANK_0]), None
     parent = Path(config.paths.outputs) / config.name
-    if config.resume == "auto":
-        for folder in reversed(attempts(parent, digits)):
-            status = Status(folder).read()
-            return folder, status if status.get("state") == "done" else None
+    if not is_leader():
+        return folder_of_leader(parent, digits), None
+    folders = attempts(parent, digits) if _resume(config) == "auto" else []
+    if folders:
+        status = last_status(folders[-1])
+        if status["state"] not in ("failed", "pruned"):  # those get a folder of their own
+            return folders[-1], status if status["state"] == "done" else None
     return new_folder(parent, config.label, digits), None
 
 
 def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any, again: list[str]) -> float:
     """Train in `folder`, from its last checkpoint if it has one, and evaluate."""
     from lexy.cli.build import build
+    from lexy.cli.record import recorded
     from lexy.cli.results import evaluate_run
     from lexy.tasks.callbacks import EpochLog, FirstCheckpoint, WholeCheckpointIO
 
     last, best = folder / "last.ckpt", folder / "best.ckpt"
-    with _recorded(config, plain, folder, data, task) as (loggers, status):
+    with recorded(config, plain, folder, data, task) as (loggers, status):
         callbacks = [EpochLog(folder / "metrics.csv"), FirstCheckpoint(last)]
         for name, node in config.callbacks.items():
             if node is not None:  # callbacks.NAME=null switches one off
@@ -193,76 +229,9 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
             value = evaluate_run(
                 folder, data, task, trainer, loggers, config.seed, (config.frame_network, config.allow), again
             )
-            status.update(state="done", best_val_dice=value)
+            status.update(state="done", best_val_dice=value, epochs=trainer.current_epoch)
             return value
     return float("nan")
-
-
-@contextmanager
-def _recorded(
-    config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any
-) -> Iterator[tuple[list[Any], "Status"]]:
-    """Write down what runs and open its loggers; however it ends, say so in its status and close them."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from lexy.cli.build import build
-    from lexy.cli.identity import Status
-    from lexy.cli.results import write_config
-    from lexy.networks.propagation import needs_mask
-
-    status = Status(folder)
-    if not _is_leader():  # rank 0 keeps the records
-        yield [], status
-        return
-    write_config(folder, config, plain)
-    run_id = status.read().get("run_id", f"{folder.name}-{secrets.token_hex(3)}")
-    facts = {"name": data.name, "fingerprint": data.fingerprint(), "fold": data.fold, "embedded": data.embedded}
-    status.update(state="running", run=folder.name, run_id=run_id, data=facts)
-    choices = HydraConfig.get().runtime.choices
-    tags = {*plain["tags"], *plain["label"].split("-"), str(choices.get("training", "written-config"))}
-    tags |= {"phantom-data"} if data.embedded else set()
-    tags |= {"one-step"} if needs_mask(task.network) and not data.sequences else set()
-    given = {"folder": folder, "run_id": run_id, "config": plain | {"run_folder": str(folder)}, "tags": sorted(tags)}
-    nodes = {name: node for name, node in (config.logger or {}).items() if node is not None}
-    loggers = [build(node, f"logger.{name}", **given) for name, node in nodes.items()]
-    handler = logging.FileHandler(folder / "run.log")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger().addHandler(handler)
-    os.environ[FOLDER_OF_RANK_0] = str(folder)
-    exit_code = 1
-    try:
-        with _sigterm_as_exit():
-            yield loggers, status
-        exit_code = 0
-    except Exception as error:
-        logging.getLogger("lexy").exception("the run failed")
-        status.update(state="failed", reason=f"{type(error).__name__}: {error}")
-        if type(error).__name__ == "MisconfigurationException":
-            raise UserError(str(error)) from error
-        raise
-    except BaseException as error:  # Ctrl-C, SIGTERM
-        status.update(state="interrupted", reason=type(error).__name__)
-        print(f"interrupted: resume=auto goes on from {folder / 'last.ckpt'}")
-        raise SystemExit(1) from error  # Lightning's own SystemExit on SIGTERM would say that all went well
-    finally:
-        del os.environ[FOLDER_OF_RANK_0]
-        for logger in loggers:
-            logger.finish(exit_code)
-        logging.getLogger().removeHandler(handler)
-        handler.close()
-
-
-@contextmanager
-def _sigterm_as_exit() -> Iterator[None]:
-    """Lightning handles SIGTERM while it trains; this is for the evaluation after it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def quieten_lightning() -> None:
@@ -273,7 +242,8 @@ def quieten_lightning() -> None:
 
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    messages = ("does not have many workers", "could not find the monitored key", "exists and is not empty")
+    messages = ["does not have many workers", "could not find the monitored key", "exists and is not empty"]
+    messages += ["command is available on your system but is not used"]  # of Slurm
     for message in (*(f".*{text}.*" for text in messages), ".*LeafSpec.*is deprecated.*"):
         warnings.filterwarnings("ignore", message)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from lexy.cli.again import same_data, spelled
-from lexy.cli.app import config_folder
+from lexy.cli.compose import config_folder
 
 NODES = ("data", "start", "paths")
 

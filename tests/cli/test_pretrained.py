@@ -13,7 +13,7 @@ from cli_runs import TINY
 
 from lexy.checkpoint import open_trained, read, trained_on, weights
 from lexy.cli import train
-from lexy.cli.app import _composed
+from lexy.cli.compose import composed
 from lexy.cli.pretrained import start_from
 from lexy.cli.results import check_not_trained_on
 from lexy.errors import UserError
@@ -136,6 +136,6 @@ def test_a_run_that_goes_on_has_the_weights_of_its_last_checkpoint(chain):
 
 def test_the_published_experiment_does_not_start_from_scratch_unasked():
     given = SimpleNamespace(config_dir=None, config_name=None)
-    config, _ = _composed("train", given, ["experiment=lexy_pretrained"])
+    config, _ = composed("train", given, ["experiment=lexy_pretrained"])
     with pytest.raises(UserError, match=r"Give a checkpoint of lexy-train: pretrained=FOLDER/best\.ckpt"):
         start_from(None, config.pretrained)

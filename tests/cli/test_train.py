@@ -12,7 +12,7 @@ from PIL import Image
 
 import lexy
 from lexy.checkpoint import read
-from lexy.cli.identity import held
+from lexy.files import held
 
 
 def test_a_run_leaves_everything_in_its_folder(trained):

@@ -9,8 +9,8 @@ import torch
 from cli_runs import run
 
 from lexy.cli import evaluate, prepare, train
-from lexy.cli.app import _composed
 from lexy.cli.check import check, resolved
+from lexy.cli.compose import composed
 from lexy.data.sequences.published import Published
 from lexy.data.sequences.translocation import Translocation
 from lexy.data.stills import PhantomStills
@@ -138,7 +138,7 @@ def test_configs_compose_and_fit_their_signatures(protocol, stills):
         ("evaluate", evaluate.EvaluateConfig, ["checkpoint=a.ckpt"]),
         ("prepare", prepare.PrepareConfig, []),
     ):
-        config, _ = _composed(command, NO_ARGUMENTS, [*chosen, *more])
+        config, _ = composed(command, NO_ARGUMENTS, [*chosen, *more])
         plain = resolved(config)
         check(plain, schema)
         assert plain["data"]["protocol"]["_target_"].endswith(
@@ -157,7 +157,7 @@ def test_configs_compose_and_fit_their_signatures(protocol, stills):
     ],
 )
 def test_wrong_values_are_refused_by_key(override, message):
-    config, _ = _composed("train", NO_ARGUMENTS, ["data=synthetic", override])
+    config, _ = composed("train", NO_ARGUMENTS, ["data=synthetic", override])
     with pytest.raises(UserError, match=message):
         check(resolved(config), train.TrainConfig)
 

@@ -10,8 +10,8 @@ import pytest
 from cli_runs import REPOSITORY
 from hydra.utils import instantiate
 
-from lexy.cli.app import _composed, jobs
 from lexy.cli.check import check, resolved
+from lexy.cli.compose import composed, jobs
 from lexy.cli.train import TrainConfig
 from lexy.networks.transfer import transfer
 
@@ -36,7 +36,7 @@ def done(scripts, tmp_path_factory):
         overrides, multirun = [item for item in overrides if item != "-m"], "-m" in overrides
         every = jobs(overrides, multirun=multirun)
         assert len(every) == count
-        configs = [_composed("train", SimpleNamespace(config_dir=None, config_name=None), job)[0] for job in every]
+        configs = [composed("train", SimpleNamespace(config_dir=None, config_name=None), job)[0] for job in every]
         folders = []
         for fold, config in enumerate(configs):
             check(resolved(config), TrainConfig)
