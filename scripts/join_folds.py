@@ -16,35 +16,12 @@ from rich.console import Console
 
 from lexy.errors import UserError
 from lexy.evaluation.comparison import comparison
+from lexy.evaluation.folds import joined
 from lexy.evaluation.sequences import sequence_summary
 from lexy.evaluation.summary import published_summary, summarise
 from lexy.files import replacing
 from lexy.report.console import summary_table
 from lexy.report.markdown import comparison_markdown, differences_markdown
-
-
-def joined(folders: list[Path], name: str = "test_frames") -> pd.DataFrame:
-    """Per-frame rows of all folds.
-
-    Raises
-    ------
-    UserError
-        A folder has no table, or a group is in two of them.
-    """
-    tables = []
-    for folder in folders:
-        path = folder / f"{name}.parquet"
-        if not path.is_file():
-            raise UserError(f"{folder}: no {path.name}; name the folders of finished runs.")
-        tables.append(pd.read_parquet(path))
-    if len({table["data"].iloc[0] for table in tables}) > 1:
-        raise UserError("these runs are of different data, so they are not folds.")
-    owners = pd.concat(table[["group", "run"]].drop_duplicates() for table in tables)
-    twice = sorted(owners.loc[owners["group"].duplicated(), "group"].unique())
-    if twice:
-        raise UserError(f"{', '.join(twice[:3])}: tested in more than one of these runs, so they are not folds.")
-    # The seed is the folds' own matter: every group was tested once.
-    return pd.concat(tables, ignore_index=True).drop(columns="seed", errors="ignore")
 
 
 def beside(rows: dict[str, list[Path]], reference: str) -> pd.DataFrame:

@@ -1,0 +1,211 @@
+"""Many methods on the same groups: every metric with its interval, and paired differences from one of them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import wilcoxon
+
+from lexy.errors import UserError
+from lexy.evaluation.columns import bootstrap_means, profile, worst_frames
+from lexy.evaluation.compare import _rank_biserial
+from lexy.evaluation.comparison import MEANS, WORST
+from lexy.evaluation.sequences import first_below, with_drop
+from lexy.evaluation.summary import METRICS, group_means, note, require
+
+LEVEL = 0.7  # a video that falls below this Dice once is counted as failed
+DIGITS = 6  # of the number of a table among those that are worked on at once
+COLUMNS = ["mean", "low", "high", "method", "groups"]
+
+
+def group_values(table: pd.DataFrame) -> pd.DataFrame:
+    """Every metric that is a mean over groups, for each group: what `summarise` and `sequence_summary` average.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Per-frame rows; with a column `seed`, seeds are averaged within a group.
+
+    Returns
+    -------
+    pd.DataFrame
+        Index: the sorted groups. Columns: those of `METRICS` that are defined somewhere; for sequences also
+        `dice_first_frame`, `dice_last_frame`, `ever_below_0.7`, and with it `dice_one_step` and `dice_drop`.
+    """
+    require(table, "dice")
+    keys = _keys(table)
+    metrics = [name for name in METRICS if name in table and table[name].notna().any()]
+    if table.groupby(keys).size().max() == 1:
+        return group_means(table, metrics)
+    if "dice_one_step" in table:
+        table, metrics = with_drop(table), [*metrics, "dice_one_step", "dice_drop"]
+    videos = table.sort_values([*keys, "frame"]).groupby(keys, sort=True)
+    fallen = first_below(table, LEVEL).assign(frame=0)
+    fallen["fallen"] = fallen["first_below"].notna().astype(np.float64)
+    more = {
+        "dice_first_frame": group_means(videos.head(1), ["dice"])["dice"],
+        "dice_last_frame": group_means(videos.tail(1), ["dice"])["dice"],
+        f"ever_below_{LEVEL:g}": group_means(fallen, ["fallen"])["fallen"],
+    }
+    return group_means(table, metrics).assign(**more)
+
+
+def all_group_values(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """`group_values` of several methods, in a fraction of the time: those with the same columns at once."""
+    found = {}
+    for names in _alike(tables):
+        stacked = _stacked({name: tables[name] for name in names})
+        parts = _unstacked(group_values(stacked), names)
+        found.update({name: part.dropna(axis=1, how="all") for name, part in parts.items()})
+    return {name: found[name] for name in tables}
+
+
+def all_curves(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """`profile` of Dice over the frame index of several methods."""
+    stacked = _stacked(tables)
+    parts = _unstacked(profile(stacked, "dice", stacked["frame"]), list(tables))
+    return {name: part.dropna(axis=1, how="all") for name, part in parts.items()}
+
+
+def summaries(
+    tables: Mapping[str, pd.DataFrame], values: Mapping[str, pd.DataFrame], resamples: int = 9999
+) -> pd.DataFrame:
+    """Every metric of every method with its 95 % interval.
+
+    Parameters
+    ----------
+    tables : mapping
+        Method → per-frame rows.
+    values : mapping
+        Method → `group_values` of these.
+    resamples : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: `row`, the method; `metric`; `mean`, `low`, `high`, `method` of the interval, `groups`, `note`.
+    """
+    wide = pd.concat(values, axis=1)
+    found = bootstrap_means(wide, resamples=resamples).reset_index(names=["row", "metric"])
+    moving = {name: table for name, table in tables.items() if "dice_first_frame" in values[name]}
+    if moving:
+        worst = worst_frames(all_curves(moving), resamples=resamples).reset_index(names="row").assign(metric=WORST)
+        found = pd.concat([found, worst], ignore_index=True)
+    found["note"] = [note(groups) for groups in found["groups"]]
+    return found[["row", "metric", *COLUMNS, "note"]]
+
+
+def differences(
+    values: Mapping[str, pd.DataFrame], reference: str, metrics: Sequence[str] = MEANS, resamples: int = 9999
+) -> pd.DataFrame:
+    """Paired differences of every method from a reference, method minus reference, over the groups that both have.
+
+    Parameters
+    ----------
+    values : mapping
+        Method → `group_values`.
+    reference : str
+        The method that all others are compared with.
+    metrics : sequence of str
+        Those that both methods have are compared.
+    resamples : int
+        As for `summaries`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: `row`, `reference`, `metric`; `difference`, `low`, `high`, `method`, `p` and `effect` as of
+        `compare`; `p_holm`, corrected by Holm for the `comparisons` of this metric with the reference; `groups`
+        compared; `n_unpaired` groups that only one of the two has, left out; `note`. Empty without other methods.
+
+    Raises
+    ------
+    UserError
+        There is no such method.
+    """
+    if reference not in values:
+        raise UserError(f"no row {reference} to compare with; there are: {', '.join(values) or 'none'}.")
+    base, paired, unpaired = values[reference], {}, {}
+    for name, table in values.items():
+        for metric in metrics:
+            if name != reference and metric in table and metric in base:
+                both = pd.concat([table[metric], base[metric]], axis=1, keys=["row", "base"])
+                paired[name, metric] = both["row"] - both["base"]
+                unpaired[name, metric] = int((both["row"].notna() ^ both["base"].notna()).sum())
+    if not paired:
+        return pd.DataFrame()
+    wide = pd.DataFrame(paired)
+    found = bootstrap_means(wide, resamples=resamples).reset_index(names=["row", "metric"])
+    found = found.rename(columns={"mean": "difference"})
+    tested = [_tested(wide[key].dropna().to_numpy()) for key in paired]
+    found["p"], found["effect"] = zip(*tested, strict=True)
+    found["p_holm"] = found.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy()))
+    found["comparisons"] = found.groupby("metric")["p"].transform("count")
+    found["n_unpaired"] = [unpaired[key] for key in paired]
+    found["note"] = [note(groups) for groups in found["groups"]]
+    first = ["row", "reference", "metric", "difference", "low", "high", "method", "p", "p_holm", "comparisons"]
+    return found.assign(reference=reference)[[*first, "effect", "groups", "n_unpaired", "note"]]
+
+
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Holm's step-down correction for several comparisons.
+
+    Holm, S., "A Simple Sequentially Rejective Multiple Test Procedure", Scand J Stat 6:65-70, 1979.
+
+    Parameters
+    ----------
+    p : ndarray
+        (N,) in [0, 1]; NaN is no comparison.
+
+    Returns
+    -------
+    ndarray
+        (N,) corrected, in [0, 1], in the order given; NaN stays NaN.
+    """
+    corrected = np.full(len(p), np.nan)
+    order = np.argsort(p, kind="stable")[: int(np.isfinite(p).sum())]  # NaN is sorted last
+    steps = p[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return corrected
+
+
+def _tested(differences: NDArray[np.float64]) -> tuple[float, float]:
+    """p of Wilcoxon's signed-rank test and the rank-biserial effect."""
+    if len(differences) == 0:
+        return np.nan, np.nan
+    p = float(wilcoxon(differences).pvalue) if differences.any() else 1.0
+    return p, _rank_biserial(differences)
+
+
+def _alike(tables: Mapping[str, pd.DataFrame]) -> list[list[str]]:
+    """Names of tables that have the same columns, and one frame or several in a video."""
+    found: dict[tuple[object, ...], list[str]] = {}
+    for name, table in tables.items():
+        require(table, "dice")
+        moving = bool(table.duplicated(_keys(table)).any())
+        known = [column for column in (*METRICS, "dice_one_step") if column in table and table[column].notna().any()]
+        found.setdefault((moving, *_keys(table), *known), []).append(name)
+    return list(found.values())
+
+
+def _stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One table of all, whose groups begin with the number of theirs."""
+    columns = ("seed", "group", "video", "frame", *METRICS, "dice_one_step")
+    parts = []
+    for at, table in enumerate(tables.values()):
+        own = table[[name for name in columns if name in table]]
+        seed = own.get("seed", 0)
+        parts.append(own.assign(seed=seed, group=f"{at:0{DIGITS}}" + own["group"].astype(str)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _unstacked(values: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    owner = values.index.str[:DIGITS].astype(int)
+    values = values.set_axis(values.index.str[DIGITS:], axis=0).rename_axis("group")
+    return {name: values[owner == at] for at, name in enumerate(names)}
+
+
+def _keys(table: pd.DataFrame) -> list[str]:
+    return [*(["seed"] if "seed" in table else []), "group", "video"]
