@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 
 AXES = ["model=unet,tracknet,siamnet", "backbone=vanilla,vgg16,resnet34", "loss=dice,bce,combined"]
-SMALL = ["optimizer.lr=1e-3", "trainer.enable_progress_bar=false", "launcher=joblib"]
-SMALL_STILLS = ["data=phantom", "data.fields=24", "data.size=128", "data.crop_size=64", "data.batch_size=16"]
+SMALL = ["optimizer.lr=1e-3", "trainer.precision=bf16-mixed", "trainer.enable_progress_bar=false", "launcher=joblib"]
+SMALL_STILLS = ["data=phantom", "data.fields=24", "data.size=128", "data.crop_size=32", "data.batch_size=8"]
 SMALL_CLIPS = ["data/stills=phantom", *(item.replace("data.", "data.stills.") for item in SMALL_STILLS[1:4])]
 SMALL_VIDEOS = ["trainer.max_epochs=2", "training.frames=4"]
 
@@ -41,7 +41,11 @@ def main() -> None:
 
 def stills(given: argparse.Namespace, extra: list[str]) -> None:
     """27 networks, one step on stills."""
-    data = [*SMALL_STILLS, *SMALL, "trainer.max_epochs=4"] if given.small else [f"paths.store={given.store}"]
+    data = (
+        [*SMALL_STILLS, *SMALL, "trainer.max_epochs=4", "trainer.limit_train_batches=5"]
+        if given.small
+        else [f"paths.store={given.store}"]
+    )
     name = _name("published_stills", given)
     _run(
         "train",
@@ -72,7 +76,7 @@ def videos(given: argparse.Namespace, extra: list[str]) -> None:
     small = [*SMALL, *SMALL_VIDEOS] if given.small else []
     shared = [
         f"paths.videos={given.videos}",
-        "data.fold=range(0,10)",
+        f"data.fold=range(0,{2 if given.small else 10})",
         f"name={name}",
         f"paths.outputs={outputs}",
         *small,

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+FAKE_KEY = "0123456789abcdef" * 2 + "fake-key"
 TINY = [
     "data.fields=18",
     "data.size=64",

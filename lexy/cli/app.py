@@ -68,7 +68,7 @@ def run_command(
             raise failures[0]
         if results is not None:
             results.show()
-            sys.exit(1 if results.failed else 0)
+        sys.exit(1 if results is not None and results.failed else 0)
     except UserError as error:
         if verbose:
             raise

@@ -3,6 +3,8 @@
 import difflib
 import inspect
 import json
+import os
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -14,6 +16,8 @@ from pydantic_core import SchemaError
 
 from lexy.errors import NoSuchKey, UserError
 
+SECRET = re.compile("KEY|TOKEN|PASSWORD|SECRET", re.IGNORECASE)
+SHORTEST_SECRET = 8
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -57,7 +61,25 @@ def check(config: Mapping[str, Any], schema: Callable[..., Any]) -> None:
     UserError
         The first mistake: the key, what is wrong with it and what would be valid.
     """
+    _refuse_secrets(config, "")
     _check_node(config, schema, "", partial=False)
+
+
+def _refuse_secrets(value: Any, path: str) -> None:
+    """Configs are written down, logged and uploaded: no value of a secret environment variable may stand in them."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_secrets(item, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_secrets(item, f"{path}[{index}]")
+    elif isinstance(value, str):
+        for name, secret in os.environ.items():
+            if SECRET.search(name) and len(secret) >= SHORTEST_SECRET and secret in value:
+                raise UserError(
+                    f"{path} holds the value of the environment variable {name}. Configs are kept and may be "
+                    "uploaded: leave it out. W&B finds its key by itself."
+                )
 
 
 def suggestion(wrong: str, valid: Iterable[str]) -> str:

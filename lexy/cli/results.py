@@ -148,7 +148,7 @@ def draw(tables: Tables, predict: Predictor, data: Any, split: str, folder: Path
         methods, path = {NETWORK: tables.frames, **tables.others}, folder / "panels" / "curves.png"
         pictures.append(draw_curves(methods, path, embedded=data.embedded))
         path = folder / "panels" / "clips.png"
-        pictures.append(draw_clips(predict, data.loader(split), tables.frames, path, embedded=data.embedded))
+        pictures += draw_clips(predict, data.loader(split), tables.frames, path, embedded=data.embedded)
     return pictures
 
 
@@ -161,8 +161,9 @@ def check_not_trained_on(paths: Sequence[str], data: Any) -> None:
         There are such fields in the test split.
     """
     test = data.groups("test")
+    contents: set[str] = data.contents("test") if hasattr(data, "contents") else set()
     for path, trained in ((one, seen) for one in paths for seen in checkpoints.trained_on(one)):
-        shared = sorted(test & set(trained.get("groups", [])))
+        shared = sorted(test & set(trained.get("groups", [])) or contents & set(trained.get("contents", [])))
         if shared:
             right = "null" if trained["fold"] is None else trained["fold"]
             raise UserError(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
@@ -11,14 +12,17 @@ from torch import Tensor
 
 from lexy.clip import Clip
 from lexy.report import PHANTOM
+from lexy.report.overlay import Film, write_gif
 from lexy.report.panels import cases
 from lexy.report.strips import draw_strips
 
 
 def draw_clips(
     predict: Callable[[Any], Tensor], clips: Iterable[Clip], frames: pd.DataFrame, path: Path, *, embedded: bool
-) -> Path:
+) -> list[Path]:
     """Draw the worst, the median and the best clip, each once, with the outlines of truth and prediction.
+
+    The worst one is also written as a film, with the truth on the left and the prediction on the right.
 
     Parameters
     ----------
@@ -35,7 +39,8 @@ def draw_clips(
 
     Returns
     -------
-    Path
+    list of Path
+        The PNG, and beside it the GIF.
     """
     ordered = frames.groupby(["group", "video"])["dice"].mean().sort_values(kind="stable")
     wanted = cases(len(ordered))
@@ -56,4 +61,13 @@ def draw_clips(
     title = "over each frame: its index and contrast"
     banner = f"{PHANTOM}\n" if embedded else ""
     draw_strips(images, masks, contrasts, titles, banner + title, path, predictions)
-    return path
+    return [path, write_gif(_film(images[0], masks[0], predictions[0]), path.with_suffix(".gif"))]
+
+
+def _film(images: NDArray[Any], truth: NDArray[Any], prediction: NDArray[Any]) -> Film:
+    """A clip (T, H, W) beside itself, with the outlines of the truth and of the prediction."""
+    return Film(
+        lambda at: np.concatenate([images[at]] * 2, axis=1),
+        lambda at: np.concatenate([truth[at] > 0, 2 * (prediction[at] > 0)], axis=1).astype(np.int32),
+        len(images),
+    )

@@ -40,7 +40,7 @@ def show_results(tables: Tables, folder: Path, data: Any, split: str, again: Seq
         ),
         ("epochs", [path.name for path in folder.glob("metrics.csv")]),
         ("checkpoints", sorted(path.name for path in folder.glob("*.ckpt"))),
-        ("pictures", sorted(f"panels/{path.name}" for path in folder.glob("panels/*.png"))),
+        ("pictures", sorted(f"panels/{path.name}" for path in folder.glob("panels/*.*"))),
         ("W&B", sorted(f"wandb/{path.name}" for path in folder.glob("wandb/*run-*"))),
     ):
         if names:

@@ -58,7 +58,8 @@ class WandbRun(WandbLogger):
             config=config,
             tags=tags,
             resume="allow",
-            settings=wandb.Settings(silent=offline),  # the command says itself where everything is
+            # The command says itself where everything is. Addresses of Git's remotes may hold passwords.
+            settings=wandb.Settings(silent=offline, disable_git=True, save_code=False),
         )
 
     def log_results(self, tables: Mapping[str, Tables], panels: Sequence[Path]) -> None:
@@ -69,7 +70,7 @@ class WandbRun(WandbLogger):
         tables : mapping
             Split → `lexy.evaluation.results.Tables`.
         panels : sequence of Path
-            PNG files.
+            PNG files, and GIF files of clips.
         """
         run = self.experiment
         for split, table in tables.items():
@@ -80,7 +81,9 @@ class WandbRun(WandbLogger):
             for method, row in table.comparison.iterrows():
                 run.summary[f"{split}/{method}/dice/mean"] = float(row["dice"])
             run.log({f"{split}/frames": wandb.Table(dataframe=table.frames)})
-        run.log({f"panels/{path.stem}": wandb.Image(str(path)) for path in panels})
+        run.log({f"panels/{path.stem}": wandb.Image(str(path)) for path in panels if path.suffix == ".png"})
+        films = {f"panels/{path.stem}": path for path in panels if path.suffix == ".gif"}
+        run.log({name: wandb.Video(str(path), format="gif") for name, path in films.items()})
 
     def finish(self, exit_code: int) -> None:
         """Close the run, so that the next one of this process is another; 0 is success."""

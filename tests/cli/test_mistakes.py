@@ -76,3 +76,15 @@ def test_the_traceback_is_there_for_who_asks(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["lexy-train", "modl=unet"])
     with pytest.raises(UserError):
         train.main()
+
+
+def test_a_secret_of_the_environment_is_not_written_down(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MY_API_KEY", "do-not-tell-1234")
+    monkeypatch.setattr(sys, "argv", ["lexy-train", "tags=['${oc.env:MY_API_KEY}']"])
+    with pytest.raises(SystemExit):
+        train.main()
+    printed = "".join(capsys.readouterr())
+    assert "tags[0] holds the value of the environment variable MY_API_KEY" in printed
+    assert "do-not-tell" not in printed
+    assert list(tmp_path.iterdir()) == []

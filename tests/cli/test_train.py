@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from cli_runs import TINY, environment, run
+from cli_runs import FAKE_KEY, TINY, environment, run
 from PIL import Image
 
 import lexy
@@ -237,3 +237,11 @@ def test_failures_are_recorded_and_close_the_wandb_run(tmp_path):
     leet = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(record)]
     text = subprocess.run(leet, capture_output=True, text=True, env=environment(), check=True).stdout
     assert '"exit_code":1' in text.replace(" ", "").replace("exitCode", "exit_code")
+
+
+def test_the_key_of_the_environment_is_in_no_file(trained):
+    work, _, printed = trained
+    assert FAKE_KEY not in printed
+    files = [path for path in work.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".wandb" for path in files)
+    assert not [path for path in files if FAKE_KEY.encode() in path.read_bytes()]

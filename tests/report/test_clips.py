@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from lexy.report import clips as report
 from lexy.report.clips import draw_clips
@@ -27,6 +28,7 @@ def test_each_clip_is_shown_once(tmp_path, monkeypatch, dice, shown):
     rows = pd.DataFrame({"group": names, "video": names, "dice": dice})
     drawn = []
     monkeypatch.setattr(report, "draw_strips", lambda *arguments: drawn.append(arguments))
-    draw_clips(lambda _: masks, [clip], rows, tmp_path / "clips.png", embedded=False)
+    paths = draw_clips(lambda _: masks, [clip], rows, tmp_path / "clips.png", embedded=False)
+    assert Image.open(paths[1]).n_frames == 2
     assert [title.split("\n")[0] for title in drawn[0][3]] == shown
     assert len(drawn[0][0]) == len(shown)
