@@ -131,9 +131,15 @@ class LexyVideos(LightningDataModule):
             "fingerprint": self.fingerprint(),
             "fold": self.fold,
             "groups": sorted(self.groups("train") | self.groups("val")),
+            "contents": sorted(self.contents("train") | self.contents("val")),
             "splits": self.splits(),
             **sizes(masks, float(np.mean([self.prepared[row].pixel_size for row in known])) if known else math.nan),
         }
+
+    def contents(self, split: str) -> set[str]:
+        """SHA-256 of the frames of the videos of a split, by which they are known under any name."""
+        frames = (np.ascontiguousarray(self.recordings[row].frames) for row in self.rows(split))
+        return {hashlib.sha256(array.tobytes()).hexdigest() for array in frames}
 
     def splits(self) -> dict[str, str]:
         """Every cell's split: train, val or test.
@@ -201,18 +207,20 @@ class LexyVideos(LightningDataModule):
         return Clip(**padded, video=names, group=list(names), pixel_size=pixel_sizes)  # type: ignore[typeddict-item]
 
     def window(self, number: int) -> tuple[int, slice]:
-        """The video and the frames of a window of training."""
+        """The video and the frames, one of them with a mask at least, of a window of training."""
         rows = self._training_rows
         turn, place = divmod(number, len(rows))
         row = rows[int(torch.randperm(len(rows), generator=generator(self.seed, turn, 1))[place])]
         time = len(self.recordings[row].frames)
         length = min(self.frames or time, *(len(self.recordings[each].frames) for each in rows))
-        first = int(torch.randint(time - length + 1, (), generator=generator(self.seed, number, 2)))
+        labelled = self.recordings[row].labelled
+        starts = [first for first in range(time - length + 1) if labelled[first : first + length].any()]
+        first = starts[int(torch.randint(len(starts), (), generator=generator(self.seed, number, 2)))]
         return row, slice(first, first + length)
 
     @functools.cached_property
     def _training_rows(self) -> list[int]:
-        return self.rows("train")
+        return [row for row in self.rows("train") if self.recordings[row].labelled.any()]
 
     @functools.cached_property
     def _digests(self) -> dict[str, str]:

@@ -149,7 +149,7 @@ class Unrolled:
         """
         length = self.lengths[min(int(progress * len(self.lengths)), len(self.lengths) - 1)]
         lead = int(torch.randint(self.lead + 1, (), generator=draw))
-        frames, masks, labelled = self._windows(clip, lead + length, draw, starts=needs_mask(network))
+        frames, masks, labelled = self._windows(clip, lead + length, draw)
         if needs_mask(network) and not bool(labelled[:, 0].all()):
             raise UserError(
                 "training=unrolled starts from masks, but some windows have none: give masks of more frames, or longer "
@@ -200,8 +200,8 @@ class Unrolled:
         with torch.autocast(masks.device.type, enabled=False):
             return self.noise.previous(masks, draw)
 
-    def _windows(self, clip: Clip, length: int, draw: Generator, *, starts: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """A window of each clip: frames, masks, labelled. If it `starts` from a mask, its first frame has one."""
+    def _windows(self, clip: Clip, length: int, draw: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """A window of each clip: frames, masks, labelled. Its first frame has a mask, if any of its frames has one."""
         count, time = clip["labelled"].shape
         if time < 2:
             raise UserError("training=unrolled needs clips of several frames, these have one. Give data=synthetic.")
@@ -214,8 +214,7 @@ class Unrolled:
         backwards = torch.rand(count, 1, generator=draw) < self.reverse
         order = torch.where(backwards, order.flip(1), order).to(clip["frames"].device)
         rows = torch.arange(count, device=order.device)[:, None]
-        if starts:
-            order = _from_labelled(order, clip["labelled"], rows)
+        order = _from_labelled(order, clip["labelled"], rows)
         frames, masks, labelled = (clip[key][rows, order] for key in ("frames", "masks", "labelled"))
         return frames, masks, labelled
 

@@ -90,19 +90,25 @@ def test_the_checkpoint_knows_what_came_before_and_carries_its_start(chain):
 class Other:
     """Data whose test cells only the first checkpoint of a chain has seen."""
 
-    def __init__(self, groups):
-        self.test = set(groups)
+    def __init__(self, groups, contents=()):
+        self.test, self.frames = set(groups), set(contents)
 
     def groups(self, split):
         return self.test
+
+    def contents(self, split):
+        return self.frames
 
 
 def test_nobody_is_tested_on_what_came_before(chain, tmp_path):
     _, unet, _, _, _ = chain
     checkpoint = torch.load(unet, weights_only=True)
     checkpoint["lexy"]["data"] = {"name": "lexy", "fold": 1, "groups": ["C01"], "before": trained_on(unet)}
+    checkpoint["lexy"]["data"] |= {"contents": ["0123abcd"]}
     torch.save(checkpoint, tmp_path / "later.ckpt")
-    check_not_trained_on([str(tmp_path / "later.ckpt")], Other(["C02"]))
+    check_not_trained_on([str(tmp_path / "later.ckpt")], Other(["C02"], ["other"]))
+    with pytest.raises(UserError, match=r"0123abcd, .*: no test"):
+        check_not_trained_on([str(tmp_path / "later.ckpt")], Other(["another name"], ["0123abcd"]))
     for cell in ("C01", trained_on(unet)[0]["groups"][0]):
         with pytest.raises(UserError, match=rf"{cell}, .*later\.ckpt, or of what it started from: no test"):
             check_not_trained_on([str(tmp_path / "later.ckpt")], Other([cell]))

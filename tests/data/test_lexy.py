@@ -143,6 +143,26 @@ def test_frames_without_a_mask_are_no_empty_masks():
     assert frame_rows(clip["masks"].bool(), clip)["frame"].tolist() == [1, 3, 6]
 
 
+def test_every_window_of_training_has_a_mask():
+    def partly(name):
+        bare = recording(name)
+        known = np.arange(6) == 4
+        return replace(bare, masks=bare.masks & known[:, None, None], labelled=known)
+
+    data = videos(list(map(partly, CELLS)), fold=0, frames=3, clips_per_epoch=12)
+    batches = list(chain.from_iterable(epoch(data, number) for number in range(3)))
+    assert all(batch["labelled"].any(dim=1).all() for batch in batches)
+    assert {int(at) for batch in batches for at in batch["frame"][:, 0]} == {3, 4}
+
+
+def test_a_video_is_known_by_its_frames_under_any_name():
+    data = videos(fold=0)
+    renamed = videos([replace(each, name=f"other_{each.name}") for each in data.recordings], fold=0)
+    assert renamed.contents("test") == data.contents("test")
+    assert not data.contents("test") & set(data.describe()["contents"])
+    assert renamed.contents("train") <= set(data.describe()["contents"])
+
+
 def test_windows_of_training_use_all_its_videos_alike_and_lie_within_them():
     data = videos(fold=0, frames=3, clips_per_epoch=6)
     batches = list(chain.from_iterable(epoch(data, number) for number in range(4)))
