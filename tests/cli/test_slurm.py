@@ -55,24 +55,31 @@ def until(condition, seconds: float = 120) -> None:
         time.sleep(0.1)
 
 
-def test_a_job_that_is_preempted_goes_on_where_it_was(node, tmp_path):
-    call = command("train", "-m", *ARGUMENTS, *SLURM, "name=c", "seed=0,1")
-    sweep = subprocess.Popen(call, cwd=tmp_path, env=node, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    until(lambda: len(epochs(tmp_path, 0)) >= 2)
+def preempt(node: dict[str, str], work: Path) -> None:
+    """Once a job is under way, stop it as a scheduler would, and see that it waits to go on."""
+    until(lambda: len(epochs(work, 0)) >= 2)
     first = min(queued(node))
     subprocess.run(["scancel", "--signal=USR2", first], env=node, check=True)
     until(lambda: queued(node).get(first) == "PENDING")
-    folder = folder_of(tmp_path, 0)
-    assert json.loads((folder / "status.json").read_text())["state"] == "interrupted"
-    before = len(epochs(tmp_path, 0))
+    status = json.loads((folder_of(work, 0) / "status.json").read_text())
+    assert status["state"] == "interrupted"
+    assert len(epochs(work, 0)) < 6
     subprocess.run(["scontrol", "update", f"jobid={first}", "StartTime=now"], env=node, check=True)
-    printed = sweep.communicate(timeout=200)[0]
+
+
+def test_a_job_that_is_preempted_goes_on_where_it_was(node, tmp_path):
+    call = command("train", "-m", *ARGUMENTS, *SLURM, "name=c", "seed=0,1")
+    with subprocess.Popen(call, cwd=tmp_path, env=node, stdout=subprocess.PIPE, text=True) as sweep:
+        try:
+            preempt(node, tmp_path)
+            printed = sweep.communicate(timeout=200)[0]
+        finally:
+            sweep.kill()
     assert sweep.returncode == 0, printed
-    assert before < 6
     assert epochs(tmp_path, 0) == epochs(tmp_path, 1) == list(range(6))
     assert len(list(tmp_path.glob("outputs/c/*/status.json"))) == 2  # it went on in its own folder
     alone = run(tmp_path, "train", *ARGUMENTS, "name=alone", PYTHONPATH=node["PYTHONPATH"])
     assert alone.returncode == 0, alone.stderr
     (undisturbed,) = (tmp_path / "outputs" / "alone").iterdir()
     for name in ("val_summary.csv", "test_summary.csv", "test_frames.parquet"):
-        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
+        assert (folder_of(tmp_path, 0) / name).read_bytes() == (undisturbed / name).read_bytes()
