@@ -17,6 +17,7 @@ from lexy.cli.identity import commit
 from lexy.cli.plan import Combinations, planned, show_plan
 from lexy.cli.sweep import Results, begin, run_job
 from lexy.errors import UserError
+from lexy.files import written_nowhere
 
 if TYPE_CHECKING:
     from lexy.cli.search import Search
@@ -109,8 +110,11 @@ def _job(command: str, task: Callable[[DictConfig], Any], failures: list[UserErr
             return run_job(command, config)
         try:
             return task(config)
-        except UserError as error:  # Hydra would print a traceback
-            failures.append(error)
+        except Exception as error:  # Hydra would print a traceback
+            told = error if isinstance(error, UserError) else written_nowhere(error)
+            if told is None:
+                raise
+            failures.append(told)
             return None
 
     return run

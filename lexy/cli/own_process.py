@@ -100,14 +100,16 @@ def attempt(command: str, config: DictConfig) -> Outcome:
     """Run one job here; an error becomes its outcome, once the user has been told."""
     from lexy.cli.app import print_error
     from lexy.errors import Pruned, UserError
+    from lexy.files import written_nowhere
 
     try:
         task = getattr(importlib.import_module(f"lexy.cli.{command}"), command)
         return Outcome("done", value=task(config))
-    except UserError as error:
-        print_error(error)
-        return Outcome("pruned" if isinstance(error, Pruned) else "failed", str(error))
     except Exception as error:
+        told = error if isinstance(error, UserError) else written_nowhere(error)
+        if told is not None:
+            print_error(told)
+            return Outcome("pruned" if isinstance(error, Pruned) else "failed", str(told))
         traceback.print_exc()
         return Outcome("failed", f"{type(error).__name__}: {error}")
 

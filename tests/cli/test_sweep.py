@@ -3,10 +3,12 @@
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+import torch
 from cli_runs import TINY, command, environment, run
 
 from lexy.cli.identity import last_status
@@ -159,6 +161,31 @@ def test_jobs_side_by_side_share_the_cores(tmp_path):
     done = run(tmp_path, "train", "-m", *SHORT, "launcher=joblib", "name=j", "seed=0,1", OMP_NUM_THREADS="2")
     assert done.returncode == 0, done.stderr
     assert {status["state"] for status in statuses(tmp_path, "j")} == {"done"}
+
+
+FULL = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); "
+
+
+def test_a_full_disk_is_one_line_and_what_lies_there_is_whole(tmp_path):
+    call = [sys.executable, "-c", FULL + "from lexy.cli.train import main; main()", *SHORT]
+    done = subprocess.run(call, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("error:") == 1
+    assert "Traceback" not in done.stderr
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    assert last_status(folder)["state"] == "failed"
+    assert not list(folder.glob(".tmp*"))
+    for path in folder.glob("*.ckpt"):  # one from before the disk was full
+        torch.load(path, weights_only=True)
+    assert run(tmp_path, "train", *SHORT, "resume=auto").returncode == 0
+
+
+def test_outputs_that_cannot_be_a_folder_are_one_line(tmp_path):
+    (tmp_path / "outputs").write_text("a file")
+    done = run(tmp_path, "train", *SHORT)
+    assert done.returncode == 1
+    assert "outputs" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def wait_for(condition, seconds: float = 120) -> None:
