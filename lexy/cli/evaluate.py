@@ -1,5 +1,6 @@
 """`lexy-evaluate`: metrics of a checkpoint on a split of any data."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ class EvaluateConfig:
     model: Any
     start: Any
     direction: Any
+    logger: Any
     paths: Any
     checkpoint: str
     frame_network: str | None
@@ -43,6 +45,7 @@ def evaluate(config: DictConfig) -> None:
     the same folder.
     """
     from lexy.cli.build import build
+    from lexy.cli.record import loggers_of
     from lexy.cli.results import baselines, check_not_trained_on, checkpoint_files, draw, evaluate_split
     from lexy.files import fingerprint, sha256
     from lexy.report.console import show_results
@@ -65,7 +68,13 @@ def evaluate(config: DictConfig) -> None:
     folder = Path(config.paths.outputs) / "evaluations" / name
     tables.write(folder, config.split)
     _record(folder, plain, data)
-    draw(tables, predict, data, config.split, folder)
+    pictures = draw(tables, predict, data, config.split, folder)
+    tags = sorted({data.name, type(network).__name__, predict.start.name, *(["phantom-data"] if data.embedded else [])})
+    run_id = f"{folder.name}-{secrets.token_hex(3)}"
+    values = plain | {"run_folder": str(folder)}
+    for logger in loggers_of(config, folder=folder, run_id=run_id, config=values, tags=tags, job_type="evaluate"):
+        logger.log_results({config.split: tables}, pictures)
+        logger.finish(0)
     show_results(tables, folder, data, config.split)
 
 

@@ -110,16 +110,22 @@ def _facts(folder: Path, config: DictConfig, data: Any, task: Any, before: Mappi
 def _loggers(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any, run_id: str) -> list[Any]:
     from hydra.core.hydra_config import HydraConfig
 
-    from lexy.cli.build import build
     from lexy.networks.propagation import needs_mask
 
     choices = HydraConfig.get().runtime.choices
     tags = {*plain["tags"], *plain["label"].split("-"), str(choices.get("training", "written-config"))}
     tags |= {"phantom-data"} if data.embedded else set()
     tags |= {"one-step"} if needs_mask(task.network) and not data.sequences else set()
-    given = {"folder": folder, "run_id": run_id, "config": plain | {"run_folder": str(folder)}, "tags": sorted(tags)}
-    nodes = {name: node for name, node in (config.logger or {}).items() if node is not None}
-    return [build(node, f"logger.{name}", **given) for name, node in nodes.items()]
+    values = plain | {"run_folder": str(folder), "commit": commit()}
+    return loggers_of(config, folder=folder, run_id=run_id, config=values, tags=sorted(tags), job_type="train")
+
+
+def loggers_of(run: DictConfig, **given: Any) -> list[Any]:
+    """The loggers that a config names, each built with what is `given` (see `lexy.report.wandb_run`)."""
+    from lexy.cli.build import build
+
+    nodes = {name: each for name, each in (run.logger or {}).items() if each is not None}
+    return [build(each, f"logger.{name}", **given) for name, each in nodes.items()]
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from pytorch_lightning.loggers import WandbLogger  # isort: skip
 class WandbRun(WandbLogger):
     """A W&B run that has the name of the run's folder.
 
-    Any logger that a config names is built with `folder`, `run_id`, `config` and `tags`, told `log_results` and
-    `finish`.
+    Any logger that a config names is built with `folder`, `run_id`, `config`, `tags` and `job_type`, told `log_results`
+    and `finish`.
 
     Parameters
     ----------
@@ -26,10 +26,12 @@ class WandbRun(WandbLogger):
     config : dict
         The resolved config, plain values.
     tags : list of str
+    job_type : str
+        train or evaluate.
     project : str
     entity : str or None
         Team or user; None is the account's default.
-    group, job_type : str
+    group : str
     offline : bool
         True writes to the folder only; `wandb sync` uploads it when you choose.
     """
@@ -40,10 +42,10 @@ class WandbRun(WandbLogger):
         run_id: str,
         config: dict[str, Any],
         tags: list[str],
+        job_type: str,
         project: str = "lexy",
         entity: str | None = None,
         group: str | None = None,
-        job_type: str | None = "train",
         offline: bool = True,
     ) -> None:
         super().__init__(
