@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-PRELOADED = ["lexy.cli.results", "lexy.tasks.segmentation"]
+PRELOADED = {"train": ["lexy.cli.results", "lexy.tasks.segmentation"], "evaluate": ["lexy.cli.results"]}
 GRACE = 30.0  # seconds that a job has to close its records once it was asked to end
 
 
@@ -54,7 +54,7 @@ def run_alone(command: str, config: DictConfig, time_limit: float | None, jobs_a
 
     multiprocessing.set_start_method("forkserver", force=True)  # a launcher's worker may have set one of its own
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context.set_forkserver_preload(PRELOADED.get(command, []))
     receiver, sender = context.Pipe(duplex=False)
     # Plain: a launcher's worker has classes of its own for Hydra's nodes, which cannot be pickled again.
     hydra = OmegaConf.create(OmegaConf.to_container(HydraConfig.instance().cfg, resolve=False))

@@ -83,3 +83,13 @@ def test_a_job_that_is_preempted_goes_on_where_it_was(node, tmp_path):
     (undisturbed,) = (tmp_path / "outputs" / "alone").iterdir()
     for name in ("val_summary.csv", "test_summary.csv", "test_frames.parquet"):
         assert (folder_of(tmp_path, 0) / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
+def test_two_processes_of_a_job_train_one_network(node, tmp_path):
+    both = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "hydra.launcher.tasks_per_node=2"]
+    call = command("train", "-m", *TINY, *both, *SLURM, "name=c", "seed=0")
+    done = subprocess.run(call, cwd=tmp_path, env=node, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = (tmp_path / "outputs" / "c").iterdir()
+    assert json.loads((folder / "status.json").read_text())["state"] == "done"
+    assert pd.read_csv(folder / "metrics.csv")["epoch"].tolist() == [0, 1, 2]
