@@ -85,14 +85,14 @@ def read(path: str | Path) -> dict[str, Any]:
             f"checkpoint={str(path)!r} is not a checkpoint that can be read safely ({type(error).__name__}). "
             "Give a .ckpt file that lexy-train wrote."
         ) from error
-    if not isinstance(checkpoint, dict) or KEY not in checkpoint:
+    own = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
+    if not isinstance(own, dict) or not own.keys() >= {"format", "network", "data"} or "state_dict" not in checkpoint:
         raise UserError(
             f"checkpoint={str(path)!r} was not written by lexy-train: it does not say how to build its network."
         )
-    if checkpoint[KEY]["format"] > FORMAT:
+    if own["format"] > FORMAT:
         raise UserError(
-            f"checkpoint={str(path)!r} has format {checkpoint[KEY]['format']}, this version reads up to {FORMAT}: "
-            "update lexy."
+            f"checkpoint={str(path)!r} has format {own['format']}, this version reads up to {FORMAT}: update lexy."
         )
     return checkpoint
 

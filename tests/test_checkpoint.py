@@ -139,3 +139,10 @@ def test_a_checkpoint_remembers_what_those_before_it_had_seen(tmp_path):
 def test_where_a_network_of_single_frames_is_wanting_it_is_asked_for():
     with pytest.raises(UserError, match="give frame_network=CHECKPOINT"):
         lexy.load(None)
+
+
+@pytest.mark.parametrize("own", [3, {"format": 1}, {"format": 1, "network": {}, "data": {}}])
+def test_a_checkpoint_with_parts_missing_is_named(tmp_path, own):
+    torch.save({"lexy": own}, tmp_path / "part.ckpt")
+    with pytest.raises(UserError, match="was not written by lexy-train"):
+        read(tmp_path / "part.ckpt")

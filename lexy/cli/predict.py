@@ -2,10 +2,12 @@
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("give either a VIDEO, or several by --table CSV")
     if given.table and given.mask:
         parser.error("--mask belongs to one video: give it in a column mask of the table, FRAME=FILE")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of everything that removes temporary files
     try:
+        if given.film == "mp4" and not find_spec("imageio_ffmpeg"):
+            raise UserError('--film mp4 needs an encoder: pip install "lexy[video]", or leave it out for a GIF')
         _predict_table(given) if given.table else _predict_one(given)
     except UserError as error:
         sys.exit(f"error: {error}")
@@ -104,6 +109,9 @@ def _predict_table(given: argparse.Namespace) -> None:
     from lexy.report.cohort_page import write_cohort_page
 
     entries = read_table(given.table, vars(given))
+    timed = {_interval_known(entry, given) for entry in entries}
+    if len(timed) > 1:
+        raise UserError(f"--table {given.table}: some videos have an interval and others not: give it for all.")
     with _whole(given.output) as folder:
         tables = {}
         for number, entry in enumerate(entries, start=1):
@@ -112,7 +120,7 @@ def _predict_table(given: argparse.Namespace) -> None:
         nuclei, cells = pooled(tables)
         nuclei.to_csv(folder / "nuclei.csv", index=False)
         cells.to_csv(folder / "cells.csv", index=False)
-        table, differences = statistics(cells)
+        table, differences = statistics(cells, {entry.condition for entry in entries})
         table.to_csv(folder / "conditions.csv", index=False)
         differences.to_csv(folder / "differences.csv", index=False)
         files = {"nuclei.csv": "every nucleus and frame", "cells.csv": "every fit", "conditions.csv": "this table"}
@@ -125,6 +133,20 @@ def _predict_table(given: argparse.Namespace) -> None:
     print(f"results: {given.output}\npage:    {given.output / 'page.html'}")
 
 
+def _interval_known(entry: "Entry", given: argparse.Namespace) -> bool:
+    """Whether a row's video has its times in seconds; UserError for what can be told to be wrong with it."""
+    from lexy.predict.video import open_video
+
+    try:
+        _masks([entry.mask] if entry.mask else [])
+        if entry.light_off is not None and entry.light_on is None:
+            raise UserError("light_off needs light_on")
+        with open_video(entry.video, entry.channel, entry.pixel_size, entry.interval) as video:
+            return video.interval == video.interval
+    except UserError as error:
+        raise UserError(f"--table {given.table}, {entry.video}: {error}") from error
+
+
 def _few(table: Any) -> list[str]:
     few = sorted(set(table.loc[table["replicates"] < 3, "condition"]))
     return [f"{name}: fewer than three replicates, no interval" for name in few]
@@ -135,7 +157,8 @@ def _write(entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
     import lexy
     from lexy.cli.prediction_files import write_prediction
 
-    masks = dict(_frame_and_file(text) for text in (*given.mask, *filter(None, [entry.mask])))
+    folder.mkdir(parents=True, exist_ok=True)
+    masks = _masks([*given.mask, *filter(None, [entry.mask])])
     with lexy.segment(
         entry.video,
         given.checkpoint,
@@ -148,18 +171,23 @@ def _write(entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
         light_off=entry.light_off,
         correct=given.correct,
         allow=given.allow,
+        folder=folder,
         progress=_progress,
     ) as result:
-        folder.mkdir(parents=True, exist_ok=True)
         write_prediction(result, folder, film=given.film)
         return result.nuclei, result.cells
 
 
-def _frame_and_file(text: str) -> tuple[int, Path]:
-    frame, equals, file = text.partition("=")
-    if not equals or not frame.isdecimal() or not file:
-        raise UserError(f"--mask {text}: write FRAME=FILE, for example --mask 0=mask.tif")
-    return int(frame), Path(file)
+def _masks(texts: Sequence[str]) -> dict[int, Path]:
+    masks: dict[int, Path] = {}
+    for text in texts:
+        frame, equals, file = text.partition("=")
+        if not equals or not frame.isdecimal() or not file:
+            raise UserError(f"--mask {text}: write FRAME=FILE, for example --mask 0=mask.tif")
+        if int(frame) in masks:
+            raise UserError(f"--mask {text}: frame {frame} has another mask already, {masks[int(frame)]}. Give one.")
+        masks[int(frame)] = Path(file)
+    return masks
 
 
 def _progress(what: str, done: int, of: int) -> None:
@@ -169,19 +197,21 @@ def _progress(what: str, done: int, of: int) -> None:
 
 @contextmanager
 def _whole(output: Path) -> Iterator[Path]:
-    """A folder that becomes `output` when everything is in it, or is removed."""
+    """A folder whose files are moved into `output` when all are there; else nothing of it stays."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"--output {output}: there is something already. Name a new folder; nothing is overwritten.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    own = not output.exists()
+    output.mkdir(parents=True, exist_ok=True)  # what is there may be a mount point, or the working folder: it stays
+    folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=output))
     try:
         yield folder
-        folder.chmod(0o755)
-        if output.exists():
-            output.rmdir()
-        folder.rename(output)
+        for path in sorted(folder.iterdir()):
+            path.rename(output / path.name)
+        folder.rmdir()
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        if own:
+            shutil.rmtree(output, ignore_errors=True)
         raise
 
 

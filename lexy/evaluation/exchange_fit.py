@@ -60,7 +60,8 @@ def exchange(time: Curve, fit: ExchangeFit) -> Curve:
     """The fitted curve at these times."""
     parts = [fit.baseline, fit.export_amplitude, fit.return_amplitude]
     baseline, export, back = (0.0 if math.isnan(part) else part for part in parts)
-    shapes = _shapes(time, fit.light_on, fit.light_off, fit.export_half_time, fit.return_half_time)
+    off = math.inf if math.isnan(fit.return_half_time) else fit.light_off  # too few values after it: no return is drawn
+    shapes = _shapes(time, fit.light_on, off, fit.export_half_time, fit.return_half_time)
     return shapes @ np.array([baseline, -export, back])[: shapes.shape[1]]
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +17,7 @@ from lexy.errors import UserError
 REQUIRED = ("video", "condition", "replicate")
 NUMBERS = ("light_on", "light_off", "pixel_size", "interval", "diameter")
 QUANTITIES = ("export_half_time", "return_half_time", "baseline", "export_amplitude", "return_amplitude")
+TIMES = ("export_half_time", "return_half_time")
 MIN_REPLICATES = 3
 CONFIDENCE = 0.95
 
@@ -86,9 +87,13 @@ def read_table(path: Path, otherwise: Mapping[str, Any]) -> list[Entry]:
     entries = [
         _entry(row, f"--table {path}, row {number}", path.parent, otherwise) for number, row in enumerate(rows, 2)
     ]
+    seen: dict[tuple[Path, int | None], int] = {}
     for number, entry in enumerate(entries, 2):
-        if entry in entries[: number - 2]:
-            raise UserError(f"--table {path}, row {number}: is there twice. Remove one.")
+        first = seen.setdefault((Path(entry.video).resolve(), entry.channel), number)
+        if first != number:
+            raise UserError(
+                f"--table {path}, row {number}: its video is that of row {first}. It would count twice: remove one."
+            )
     return entries
 
 
@@ -103,7 +108,7 @@ def pooled(tables: Mapping[Entry, tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[p
     return tuple(table[[*first, *table.columns.drop(first)]] for table in (nuclei, cells))  # type: ignore[return-value]
 
 
-def statistics(cells: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def statistics(cells: pd.DataFrame, conditions: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Conditions, and the differences between them, over replicates.
 
     Cells of one replicate are not independent: each replicate counts once, with the mean over its trusted cells.
@@ -111,32 +116,36 @@ def statistics(cells: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     Parameters
     ----------
     cells : DataFrame
-        As `pooled` gives it.
+        As `pooled` gives it, in one unit of time.
+    conditions : collection of str
+        All of them, also those without a cell.
 
     Returns
     -------
     conditions : DataFrame
-        `condition`, `quantity`, `mean`, `low`, `high` (95 %, Student's t over replicates; NaN for fewer than three),
-        `replicates`, `cells`.
+        `condition`, `quantity`, `unit`, `mean`, `low`, `high` (95 %, Student's t over replicates; NaN for fewer than
+        three), `replicates`, `cells`.
     differences : DataFrame
         `quantity`, `first`, `second`, `difference` (first − second), `p` (Welch's t-test over replicates; NaN for fewer
         than three in one of them), `p_holm` (corrected for all tests of the table).
     """
     trusted = cells[cells["trust"].astype(bool)]
     means = trusted.groupby(["condition", "replicate"])[list(QUANTITIES)].mean()
-    conditions, differences = [], []
+    unit = "/".join(sorted(set(cells["unit"]))) if "unit" in cells else ""
+    rows, differences = [], []
     for quantity in QUANTITIES:
         values = {str(name): part[quantity].dropna().to_numpy() for name, part in means.groupby("condition")}
-        for name in sorted(set(cells["condition"].astype(str))):
+        for name in sorted(set(conditions)):
             found = values.get(name, np.array([]))
             count = int(trusted.loc[trusted["condition"].astype(str) == name, quantity].notna().sum())
-            conditions.append({"condition": name, "quantity": quantity, **_interval(found), "cells": count})
+            kind = unit if quantity in TIMES else ""
+            rows.append({"condition": name, "quantity": quantity, "unit": kind, **_interval(found), "cells": count})
         for one, other in combinations(sorted(values), 2):
             differences.append(
                 {"quantity": quantity, "first": one, "second": other, **_welch(values[one], values[other])}
             )
     result = pd.DataFrame(differences, columns=["quantity", "first", "second", "difference", "p"])
-    return pd.DataFrame(conditions), result.assign(p_holm=_holm(result["p"].to_numpy(float)))
+    return pd.DataFrame(rows), result.assign(p_holm=_holm(result["p"].to_numpy(float)))
 
 
 def _entry(row: Mapping[str, Any], place: str, folder: Path, otherwise: Mapping[str, Any]) -> Entry:

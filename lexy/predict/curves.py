@@ -25,7 +25,7 @@ class Light:
     on, off : float
         `off` is infinite where it stays on.
     given : bool
-        By the user; else found in the mean curve.
+        By the user; else found in the median curve.
     """
 
     on: float
@@ -59,18 +59,24 @@ def time_column(nuclei: pd.DataFrame) -> str:
     return "seconds" if nuclei["seconds"].notna().all() else "frame"
 
 
-def mean_ratio(nuclei: pd.DataFrame) -> "pd.Series[float]":
-    """Mean N/C by time, over the nuclei that are followed through most of the video, or all if there are none."""
+def usable(nuclei: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows a fit may use: those without a flag of `UNFIT`."""
+    return ~nuclei["flags"].str.split(";").map(lambda names: any(name in UNFIT for name in names)).astype(bool)
+
+
+def median_ratio(nuclei: pd.DataFrame) -> "pd.Series[float]":
+    """Median N/C by time, over the nuclei that are followed through most of the video, or all if there are none."""
     lengths = nuclei.groupby("id")["nc"].transform("count")
     long = nuclei[lengths >= SHORT * nuclei["frame"].nunique()]
-    return (nuclei if long.empty else long).groupby(time_column(nuclei))["nc"].mean()
+    chosen = nuclei if long.empty else long
+    return chosen[usable(chosen)].groupby(time_column(nuclei))["nc"].median()
 
 
 def light_of(nuclei: pd.DataFrame, on: float | None, off: float | None) -> Light:
-    """The light as given, or as the mean curve shows it: all nuclei of a video see the same."""
+    """The light as given, or as the median curve shows it: all nuclei of a video see the same."""
     if on is not None:
         return Light(on, math.inf if off is None else off, given=True)
-    curve = mean_ratio(nuclei)
+    curve = median_ratio(nuclei)
     return Light(*find_light(curve.index.to_numpy(float), curve.to_numpy(float)), given=False)
 
 
@@ -98,9 +104,11 @@ def cells_table(nuclei: pd.DataFrame, light: Light, n_frames: int) -> pd.DataFra
     return pd.DataFrame(rows, columns=["video", "id", "frames", "unit", "light", *ExchangeFit._fields])
 
 
-def mean_fit(nuclei: pd.DataFrame, light: Light) -> ExchangeFit:
-    """The fit of the mean curve."""
-    curve = mean_ratio(nuclei)
+def mean_fit(nuclei: pd.DataFrame, cells: pd.DataFrame, light: Light) -> ExchangeFit:
+    """The fit of the mean curve of the trusted nuclei, or of all if none is."""
+    trusted = nuclei["id"].isin(cells.loc[cells["trust"].astype(bool), "id"])
+    chosen = nuclei[trusted] if trusted.any() else nuclei
+    curve = chosen[usable(chosen)].groupby(time_column(nuclei))["nc"].mean()
     return fit_exchange(curve.index.to_numpy(float), curve.to_numpy(float), light.on, light.off)
 
 
@@ -108,8 +116,7 @@ def _fit(track: pd.DataFrame, time: str, light: Light, n_frames: int) -> Exchang
     if math.isnan(light.on):
         return ExchangeFit(math.nan, math.nan, reason="no light was given and none is seen in so few frames")
     flags = track["flags"].str.split(";")
-    fit_for = ~flags.map(lambda names: any(name in UNFIT for name in names))
-    ratio = np.where(fit_for, track["nc"], np.nan).astype(float)
+    ratio = np.where(usable(track), track["nc"], np.nan).astype(float)
     fit = fit_exchange(track[time].to_numpy(float), ratio, light.on, light.off)
     doubts = [fit.reason] if fit.reason else []
     if len(track) < SHORT * n_frames:

@@ -12,6 +12,8 @@ from lexy.predict.given_rois import read_rois
 from lexy.predict.video import Video
 from lexy.predict.video_tiff import TiffPlanes
 
+LARGEST = 2**24  # label: memory is needed for every number up to it
+
 
 def read_given(path: str | Path, frame: int, video: Video) -> NDArray[np.int32]:
     """Read the mask of one frame.
@@ -48,8 +50,24 @@ def read_given(path: str | Path, frame: int, video: Video) -> NDArray[np.int32]:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise UserError(f"{path}: masks are read from {', '.join(READERS)}; save it as one of them")
-    labels = _whole(path, reader(path, frame, video))
-    return _separate(labels)
+    return checked_labels(reader(path, frame, video), str(path))
+
+
+def checked_labels(values: NDArray[np.generic], place: str) -> NDArray[np.int32]:
+    """The labels of one frame; pieces of a binary mask become nuclei.
+
+    Parameters
+    ----------
+    values : ndarray, (H, W)
+    place : str
+        What they are called in a message.
+
+    Raises
+    ------
+    UserError
+        They are no labels, see `read_given`.
+    """
+    return _separate(_whole(place, values))
 
 
 def _read_tiff(path: Path, frame: int, video: Video) -> NDArray[np.generic]:
@@ -96,7 +114,7 @@ def _check_size(path: Path, n_frames: int, shape: tuple[int, ...], video: Video)
         raise UserError(f"{path}: {n_frames} masks for {video.n_frames} frames; give one mask, or one for each frame")
 
 
-def _whole(path: Path, values: NDArray[np.generic]) -> NDArray[np.int32]:
+def _whole(path: str, values: NDArray[np.generic]) -> NDArray[np.int32]:
     if values.dtype.kind not in "biuf":
         raise UserError(f"{path}: its values are {values.dtype}; labels are whole numbers, 0 for background")
     if not (np.isfinite(values).all() and (values == np.trunc(values.astype(float))).all()):
@@ -104,8 +122,8 @@ def _whole(path: Path, values: NDArray[np.generic]) -> NDArray[np.int32]:
             f"{path}: holds fractions or NaN; labels are whole numbers, 0 for background (not probabilities)"
         )
     low, high = values.min(), values.max()
-    if low < 0 or high > np.iinfo(np.int32).max:
-        raise UserError(f"{path}: labels from {low} to {high}; they go from 0 to {np.iinfo(np.int32).max}")
+    if low < 0 or high > LARGEST:
+        raise UserError(f"{path}: labels from {low} to {high}; they go from 0 to {LARGEST}")
     if high == 0:
         raise UserError(f"{path}: an empty mask for this frame: all of it is 0; outline one nucleus at least")
     return values.astype(np.int32)

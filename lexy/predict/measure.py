@@ -9,6 +9,8 @@ from lexy.data.phantom import DIAMETER
 
 INNER, OUTER = 2.0, 6.0  # px of the ring around a nucleus of the published size, `DIAMETER` px; see the metrics policy
 PERCENTILE = 1.0  # of the frame, that counts as background
+MOST = 100.0  # N/C above which a ring is too dark to measure against
+DARK = 3.33  # standard deviations of the pixel noise above `PERCENTILE`; 2.33 is where the mean of an empty place lies
 
 
 def measure(frame: NDArray[np.floating], labels: NDArray[np.integer], diameter: float) -> pd.DataFrame:
@@ -31,7 +33,7 @@ def measure(frame: NDArray[np.floating], labels: NDArray[np.integer], diameter: 
     DataFrame
         Ascending by `id`: `area_px`; `nuclear` and `ring`, means as the camera gave them; `background`; `nc`, the ratio
         of the first two above the background. `ring` and `nc` are NaN where a nucleus has no ring, `nc` also where its
-        ring is not brighter than the background.
+        ring is not brighter than the background, or less than a `MOST`th as much as the nucleus.
     """
     inner, outer = (max(1.0, length * diameter / DIAMETER) for length in (INNER, OUTER))
     outer = max(outer, inner + 1)
@@ -46,11 +48,36 @@ def measure(frame: NDArray[np.floating], labels: NDArray[np.integer], diameter: 
         nearest = np.where(ring, labels[rows, columns], 0)
     nuclear, cytoplasm = _means(image, labels, ids), _means(image, nearest, ids)
     above = cytoplasm - background
-    ratio = np.divide(nuclear - background, above, out=np.full(len(ids), np.nan), where=above > 0)
+    ratio = np.divide(
+        nuclear - background,
+        above,
+        out=np.full(len(ids), np.nan),
+        where=above > np.maximum(0, nuclear - background) / MOST,
+    )
     area = np.bincount(labels.ravel(), minlength=int(ids.max(initial=0)) + 1)[ids]
     return pd.DataFrame(
         {"id": ids, "area_px": area, "nuclear": nuclear, "ring": cytoplasm, "background": background, "nc": ratio}
     )
+
+
+def dark_ids(frame: NDArray[np.floating], measured: pd.DataFrame) -> NDArray[np.intp]:
+    """Which nuclei lie where the frame is empty: neither they nor their rings stand out of the noise.
+
+    Parameters
+    ----------
+    frame : ndarray of float, (H, W)
+    measured : DataFrame
+        As `measure` gives it.
+
+    Returns
+    -------
+    ndarray of int
+        Their ids.
+    """
+    steps = np.diff(frame.astype(np.float64), axis=1)
+    noise = 1.4826 * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2)
+    brightest = measured[["nuclear", "ring"]].max(axis=1)
+    return measured.loc[brightest - measured["background"] <= DARK * noise, "id"].to_numpy()
 
 
 def _means(image: NDArray[np.float64], regions: NDArray[np.integer], ids: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from lexy.errors import UserError
 from lexy.predict.flags import flagged
 from lexy.predict.instances import region_table, split_instances
 from lexy.predict.linking import Links, bridge, link, same_place
+from lexy.predict.measure import dark_ids, measure
 from lexy.predict.passes import Given, Progress, run_passes
 from lexy.predict.scale import HIGH, LOW, Brightness, Field, Scale, brightness_of, scale_of
 from lexy.predict.spool import Spool
@@ -33,7 +34,7 @@ class Segmentation(AbstractContextManager["Segmentation"]):
     divisions : DataFrame
         mother, daughter (ids) and frame (the daughter's first).
     cleaned : DataFrame
-        frame, specks (pieces too small for a nucleus, removed) and holes (filled).
+        frame; specks (too small for a nucleus) and dark (where the frame is empty), removed; holes, filled.
     started : int or None
         The frame that the network started on by itself.
     scale : Scale
@@ -115,7 +116,7 @@ def segment(
         result = Segmentation(Path(place), video, scale, brightness)
         field = Field(video, scale, brightness)
         result.started = run_passes(field, trained, given, result._probabilities, overlap=overlap, progress=progress)
-        links, result.cleaned = _instances(result, given, progress)
+        links, result.cleaned = _instances(result, video, given, progress)
         result.divisions = links.divisions
         table = pd.concat([links.table.assign(filled=False), _named(result, links)], ignore_index=True)
         result.table = flagged(table, links.divisions, result.n_frames, result.shape, scale.diameter)
@@ -142,21 +143,25 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 def _instances(
-    result: Segmentation, given: Mapping[int, NDArray[np.integer]], progress: Progress
+    result: Segmentation, video: Video, given: Mapping[int, NDArray[np.integer]], progress: Progress
 ) -> tuple[Links, pd.DataFrame]:
     """Instances of each frame, written; which of them are one nucleus."""
     tables, overlaps, cleaned, before = [], [], [], None
     for frame in range(result.n_frames):
         probability = result.probability(frame)
         if frame in given:
-            labels, specks, holes = given[frame].astype(np.int32), 0, 0
+            labels, specks, holes, dark = given[frame].astype(np.int32), 0, 0, 0
         else:
             labels, specks, holes = split_instances(probability, result.scale.diameter)
+            image = video.read(frame)
+            empty = dark_ids(image, measure(image, labels, result.scale.diameter))
+            labels[np.isin(labels, empty)] = 0
+            dark = len(empty)
         result._labels[frame] = labels
         tables.append(region_table(labels, probability).assign(frame=frame))
         if before is not None:
             overlaps.append(same_place(before, labels))
-        cleaned.append({"frame": frame, "specks": specks, "holes": holes})
+        cleaned.append({"frame": frame, "specks": specks, "holes": holes, "dark": dark})
         before = labels
         progress("separate and link", frame + 1, result.n_frames)
     regions = pd.concat(tables, ignore_index=True)

@@ -15,7 +15,7 @@ from lexy.errors import UserError
 from lexy.evaluation.exchange_fit import ExchangeFit
 from lexy.predict.corrections import Corrected, corrected, moved
 from lexy.predict.curves import Light, cells_table, light_of, mean_fit, nuclei_table
-from lexy.predict.given import read_given
+from lexy.predict.given import checked_labels, read_given
 from lexy.predict.pipeline import Segmentation
 from lexy.predict.pipeline import segment as segmented
 from lexy.predict.video import Video, open_video
@@ -85,6 +85,7 @@ def segment(
     light_off: float | None = None,
     correct: Collection[Correction] = (),
     allow: Collection[str] = (),
+    folder: Path | None = None,
     progress: Callable[[str, int, int], None] = lambda what, done, of: None,
 ) -> Prediction:
     """Find the nuclei of a video, follow them, measure N/C, and fit export and return.
@@ -100,11 +101,13 @@ def segment(
     masks : mapping of int to path or labels (H, W), optional
         Your own masks of some frames: the network starts from them.
     light_on, light_off : float, optional
-        In seconds, or in frames if the interval is not known. Looked for in the mean curve if left out.
+        In seconds, or in frames if the interval is not known. Looked for in the median curve if left out.
     correct : collection of {'drift', 'bleaching'}
         What is taken out of the video first.
     allow : collection of str
         See `lexy.checkpoint.open_trained`.
+    folder : Path, optional
+        Where a temporary folder is made, about 6 bytes for each pixel of the video; the system's place otherwise.
     progress : callable
         Called with what is done, how many frames of it are, and how many there will be.
 
@@ -128,12 +131,13 @@ def segment(
         seen, found = corrected(source, drifting="drift" in correct, bleached="bleaching" in correct)
         shifts = seen.shifts if isinstance(seen, Corrected) and "drift" in correct else None
         given = {frame: _given(mask, frame, source, shifts) for frame, mask in (masks or {}).items()}
-        segmentation = held.enter_context(segmented(seen, trained, diameter=diameter, given=given, progress=progress))
+        how: Any = {"diameter": diameter, "given": given, "folder": folder, "progress": progress}
+        segmentation = held.enter_context(segmented(seen, trained, **how))
         result = Prediction(source, segmentation, shifts, held)
         nuclei = nuclei_table(seen, segmentation)
         result.light = light_of(nuclei, light_on, light_off)
         result.cells = cells_table(nuclei, result.light, source.n_frames)
-        result.mean = mean_fit(nuclei, result.light)
+        result.mean = mean_fit(nuclei, result.cells, result.light)
         if shifts is not None:
             nuclei[["row", "column"]] -= shifts[nuclei["frame"]]
         result.nuclei = nuclei
@@ -151,7 +155,8 @@ def default_checkpoint() -> Path:
 def _given(
     mask: Path | NDArray[np.integer], frame: int, video: Video, shifts: NDArray[np.intp] | None
 ) -> NDArray[np.int32]:
-    labels = mask if isinstance(mask, np.ndarray) else read_given(mask, frame, video)
+    place = f"masks[{frame}]"
+    labels = checked_labels(mask, place) if isinstance(mask, np.ndarray) else read_given(mask, frame, video)
     return (labels if shifts is None else moved(labels, shifts[frame], mode="constant")).astype(np.int32)
 
 
@@ -160,7 +165,7 @@ def _facts(
 ) -> dict[str, Any]:
     from lexy import __version__
 
-    video, light = result.video, result.light
+    video, light, cleaned = result.video, result.light, segmentation.cleaned
     unit, how = "s" if np.isfinite(video.interval) else "frames", "given" if light.given else "found"
     start = f"frame {segmentation.started}, chosen by the network's own confidence"
     if given:
@@ -176,7 +181,8 @@ def _facts(
         "scale": f"{segmentation.scale.factor:.3g} × (nuclei {segmentation.scale.diameter:.3g} px wide)",
         "start": start,
         "light": "not found" if np.isnan(light.on) else f"{how}: on at {light.on:g}, off at {light.off:g} {unit}",
-        "removed": f"{int(segmentation.cleaned['specks'].sum())} specks too small for a nucleus",
+        "removed": f"{int(cleaned['specks'].sum())} specks too small for a nucleus, {int(cleaned['dark'].sum())} where "
+        "it is dark",
         "lexy": __version__,
     }
 
@@ -186,7 +192,7 @@ def _warnings(result: Prediction, segmentation: Segmentation) -> list[str]:
     if result.cells.empty:
         return ["No nucleus was found. Check --diameter, or give the mask of a frame."]
     if not result.light.given:
-        found.append("Light-on and light-off times were not given; they were found in the mean curve.")
+        found.append("Light-on and light-off times were not given; they were found in the median curve.")
     trusted = int(result.cells["trust"].sum())
     if trusted < len(result.cells) / 2:
         found.append(f"Only {trusted} of {len(result.cells)} nuclei have a curve to be trusted; the table says why.")

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from lexy.data.videos.tiff_metadata import physical
+from lexy.data.videos.tiff_metadata import ome_root, physical
 from lexy.errors import UserError
 from lexy.predict.video_planes import choose
 
@@ -124,7 +123,8 @@ class TiffPlanes:
 def channel_names(tif: tifffile.TiffFile) -> list[str]:
     """Names of an open file's channels, in order; '' for one without, nothing where the file has none."""
     if tif.is_ome:
-        image = fromstring((tif.ome_metadata or "").encode()).find("{*}Image")
+        root = ome_root(tif)
+        image = None if root is None else root.find("{*}Image")
         return [channel.get("Name", "") for channel in image.findall(".//{*}Channel")] if image is not None else []
     facts = tif.imagej_metadata or {}
     labels = facts.get("Labels") or []
@@ -135,7 +135,8 @@ def channel_names(tif: tifffile.TiffFile) -> list[str]:
 def _opened(path: Path) -> tifffile.TiffFile:
     try:
         with _no_complaint(path):
-            return tifffile.TiffFile(path)
+            # Metadata can name further files, anywhere: only this one is read.
+            return tifffile.TiffFile(path, _multifile=False)
     except OSError as error:
         raise UserError(f"{path}: cannot be opened ({error.strerror or error})") from error
     except UserError:

@@ -211,7 +211,7 @@ def _light(axes: Axes, cells: pd.DataFrame, unit: Clock, end: float) -> None:
         return
     on, off = known["light_on"].median(), known["light_off"].median()
     found = "found" if (known["light"] == "found").any() else "given"
-    last = end if np.isnan(off) else off
+    last = off if np.isfinite(off) else end
     axes.axvspan(on / unit.size, last / unit.size, color=LIGHT_ON, alpha=0.22, linewidth=0, label=f"light ({found})")
 
 

@@ -1,6 +1,7 @@
 """`lexy-predict` as a user runs it: a small video of two cells whose nuclei get dark and come back."""
 
 import pickle
+import shutil
 from functools import partial
 
 import numpy as np
@@ -147,12 +148,18 @@ def test_light_that_is_not_given_is_found_and_said_to_be(work, monkeypatch):
     fits = pd.read_csv(work / "found" / "cells.csv")
     assert set(fits["light"]) == {"found"}
     assert abs(fits["light_on"].iloc[0] - ON) <= INTERVAL
-    assert "were found in the mean curve" in (work / "found" / "page.html").read_text()
+    assert "were found in the median curve" in (work / "found" / "page.html").read_text()
 
 
 def test_a_table_of_videos_gives_conditions(work, monkeypatch):
     monkeypatch.chdir(work)
-    rows = [f"v.ome.tif,{condition},{number},0=mask.tif" for condition in ("wild", "mutant") for number in (1, 2)]
+    rows = [
+        f"{condition}{number}.ome.tif,{condition},{number},0=mask.tif"
+        for condition in ("wild", "mutant")
+        for number in (1, 2)
+    ]
+    for row in rows:
+        shutil.copy(work / "v.ome.tif", work / row.split(",")[0])
     (work / "videos.csv").write_text("\n".join(["video,condition,replicate,mask", *rows]))
     arguments = ["--table", "videos.csv", *HOW[:4], "--output", "many", "--light-on", str(ON), "--light-off", str(OFF)]
     main(arguments)
@@ -197,6 +204,7 @@ BAD = [
     ("v.ome.tif", ["--checkpoint", "other.ckpt"], "was not written by lexy-train"),
     ("v.ome.tif", ["--mask", "99=mask.tif"], "99"),
     ("v.ome.tif", ["--mask", "mask.tif"], "write FRAME=FILE"),
+    ("v.ome.tif", ["--mask", "0=other.tif"], "frame 0 has another mask already"),
     ("v.ome.tif", ["--light-on", "9", "--light-off", "3"], "is not after"),
     ("v.ome.tif", ["--light-off", "3"], "needs --light-on"),
 ]
@@ -233,3 +241,33 @@ def test_an_unknown_scale_says_what_to_give(work, monkeypatch):
     with pytest.raises(SystemExit) as ended:
         main(["v.ome.tif", "--checkpoint", "copy.ckpt", "--mask", "0=mask.tif", "--output", "bad"])
     assert "--diameter PX" in str(ended.value.code)
+
+
+def test_an_empty_folder_may_be_the_output_and_stays_on_a_mistake(work, monkeypatch):
+    place = work / "empty"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    with pytest.raises(SystemExit):
+        main(["../none.tif", "--diameter", "16", "--output", "."])
+    assert list(place.iterdir()) == []
+    how = ["--checkpoint", "../copy.ckpt", "--diameter", "16", "--mask", "0=../mask.tif"]
+    main(["../v.ome.tif", *how, "--output", "."])
+    assert (place / "page.html").exists()
+    assert not list(place.glob(".unfinished*"))
+
+
+def test_a_table_is_checked_before_its_first_video_is_worked_on(work, monkeypatch):
+    monkeypatch.chdir(work)
+    shutil.copy(work / "v.ome.tif", work / "again.ome.tif")
+    tifffile.imwrite(work / "untimed.tif", video(), metadata={"axes": "TYX"})
+    for second, words in [
+        ("gone.tif,a,2,,", "gone.tif"),
+        ("again.ome.tif,a,2,mask.tif,", "write FRAME=FILE"),
+        ("again.ome.tif,a,2,,50", "light_off needs light_on"),
+        ("untimed.tif,a,2,,", "some videos have an interval and others not"),
+    ]:
+        (work / "bad.csv").write_text(f"video,condition,replicate,mask,light_off\nv.ome.tif,a,1,,\n{second}\n")
+        with pytest.raises(SystemExit, match=words) as ended:
+            main(["--table", "bad.csv", *HOW[:4], "--output", "none_yet"])
+        assert "bad.csv" in str(ended.value.code)
+        assert not (work / "none_yet").exists()

@@ -98,3 +98,10 @@ def test_light_that_stays_on_is_not_said_to_go_off():
 
 def test_no_light_can_be_found_in_a_few_frames():
     assert all(math.isnan(value) for value in find_light(TIME[:6], curve()[:6]))
+
+
+def test_a_fit_without_values_after_the_light_is_drawn_as_far_as_it_goes():
+    time = TIME[TIME < OFF]
+    fit = fit_exchange(time, curve(time=time), ON, OFF)
+    assert np.isnan(fit.return_half_time)
+    np.testing.assert_allclose(exchange(time, fit), curve(time=time), rtol=1e-3)

@@ -35,7 +35,7 @@ def test_rows_are_completed_by_what_holds_for_all(tmp_path):
         ("video,condition,replicate\na,b,1\na,b,1,5\n", "row 3: has more or fewer cells"),
         ("video,condition,replicate,diameter\na,b,1,-3\n", "row 2: diameter='-3' is not a positive number"),
         ("video,condition,replicate,light_on\na,b,1,soon\n", "row 2: light_on='soon' is not a number"),
-        ("video,condition,replicate\na,b,1\na,b,2\na,b,1\n", "row 4: is there twice"),
+        ("video,condition,replicate\na,b,1\nc,b,2\n./a,x,1\n", "row 4: its video is that of row 2"),
         ("video,condition,replicate,channel\na,b,1,red\n", "row 2: channel='red' is not a number from 0"),
     ],
 )
@@ -45,7 +45,7 @@ def test_mistakes_name_row_and_column(tmp_path, text, message):
 
 
 def test_a_mask_lies_where_the_table_lies(tmp_path):
-    path = table(tmp_path, "video,condition,replicate,mask\na,b,1,12=m/roi.zip\na,b,2,\n")
+    path = table(tmp_path, "video,condition,replicate,mask\na,b,1,12=m/roi.zip\nc,b,2,\n")
     assert [entry.mask for entry in read_table(path, {})] == [f"12={tmp_path / 'm' / 'roi.zip'}", ""]
 
 
@@ -70,7 +70,7 @@ def export(result):
 
 def test_each_replicate_counts_once():
     data = pd.concat([cells("a", [[10, 20], [30], [40]]), cells("a", [[1000]], trust=False)])
-    (row,) = export(statistics(data)[0]).itertuples()
+    (row,) = export(statistics(data, set(data["condition"]))[0]).itertuples()
     assert row.mean == pytest.approx((15 + 30 + 40) / 3)
     half = stats.t.ppf(0.975, 2) * np.std([15, 30, 40], ddof=1) / math.sqrt(3)
     assert (row.low, row.high) == pytest.approx((row.mean - half, row.mean + half))
@@ -78,7 +78,7 @@ def test_each_replicate_counts_once():
 
 
 def test_two_replicates_have_no_interval_and_no_test():
-    conditions, differences = statistics(pd.concat([cells("a", [[1], [2]]), cells("b", [[3], [4], [5]])]))
+    conditions, differences = statistics(pd.concat([cells("a", [[1], [2]]), cells("b", [[3], [4], [5]])]), {"a", "b"})
     assert export(conditions).set_index("condition").loc["a", ["low", "high"]].isna().all()
     (row,) = export(differences).itertuples()
     assert row.difference == pytest.approx(1.5 - 4)
@@ -87,13 +87,13 @@ def test_two_replicates_have_no_interval_and_no_test():
 
 def test_conditions_are_compared_by_their_replicates():
     one, other = [[1], [2], [3]], [[5], [6], [8]]
-    (row,) = export(statistics(pd.concat([cells("a", one), cells("b", other)]))[1]).itertuples()
+    (row,) = export(statistics(pd.concat([cells("a", one), cells("b", other)]), {"a", "b"})[1]).itertuples()
     assert row.p == pytest.approx(stats.ttest_ind([1, 2, 3], [5, 6, 8], equal_var=False).pvalue)
     assert row.p_holm == pytest.approx(row.p)  # the only test of the table
 
 
 def test_a_condition_without_a_trusted_cell_is_still_there():
-    (row,) = export(statistics(cells("a", [[1]], trust=False))[0]).itertuples()
+    (row,) = export(statistics(cells("a", [[1]], trust=False), {"a"})[0]).itertuples()
     assert (row.condition, row.replicates, row.cells) == ("a", 0, 0)
 
 
@@ -116,3 +116,10 @@ def test_pooled_tables_say_where_each_row_comes_from():
     )
     assert nuclei.columns.tolist() == ["condition", "replicate", "video", "id"]
     assert fits.iloc[0].tolist() == ["wild", "1", "a.tif", 1]
+
+
+def test_a_condition_without_a_nucleus_is_not_left_out():
+    conditions, _ = statistics(cells("a", [[1], [2]]).iloc[:0], {"a", "b"})
+    assert set(conditions["condition"]) == {"a", "b"}
+    assert (conditions["replicates"] == 0).all()
+    assert {"mean", "low", "high", "unit"} <= set(conditions)

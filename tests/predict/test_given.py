@@ -7,7 +7,8 @@ import tifffile
 from memory_video import MemoryVideo
 from video_files import complaint
 
-from lexy.predict.given import read_given
+from lexy.errors import UserError
+from lexy.predict.given import checked_labels, read_given
 
 VIDEO = MemoryVideo(np.zeros((5, 12, 17)))
 
@@ -108,3 +109,12 @@ def test_nothing_in_an_array_file_is_run(tmp_path):
     assert not (tmp_path / "ran").exists()
     assert "cannot be opened" in complaint(lambda: read_given(tmp_path / "none.npy", 0, VIDEO))
     assert "save it as one of them" in complaint(lambda: read_given(tmp_path / "a.png", 0, VIDEO))
+
+
+def test_an_array_is_checked_as_a_file_is():
+    two = np.zeros((8, 12), bool)
+    two[1:4, 1:4] = two[1:4, 8:11] = True
+    assert checked_labels(two, "masks[0]").max() == 2
+    for values in (-two.astype(int), two * 0.9, np.full((8, 12), np.nan), two.astype(np.int64) * 2_000_000_000):
+        with pytest.raises(UserError, match=r"masks\[0\]"):
+            checked_labels(values, "masks[0]")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from skimage.draw import disk
 
 from lexy.evaluation.kinetics import nuclear_ratio
-from lexy.predict.measure import measure
+from lexy.predict.measure import dark_ids, measure
 
 DIAMETER = 43.0  # here the ring is 2 to 6 px
 
@@ -63,3 +63,17 @@ def test_no_nucleus_is_no_row():
     table = measure(np.ones((20, 20)), np.zeros((20, 20), np.int32), DIAMETER)
     assert table.empty
     assert table.columns.tolist() == ["id", "area_px", "nuclear", "ring", "background", "nc"]
+
+
+def test_a_ring_as_dark_as_the_background_is_no_measure():
+    labels = discs((30, 40))
+    frame = np.where(labels == 1, 130.0, 99.998)
+    frame[0] = 99.99
+    assert measure(frame, labels, DIAMETER)["nc"].isna().all()
+
+
+def test_what_lies_where_the_frame_is_empty_is_told_from_faint_cells():
+    noise = np.random.default_rng(0).normal(100, 10, (64, 80))
+    labels = discs((30, 20), (30, 60))
+    cell = noise + 25.0 * (np.hypot(*(np.indices(noise.shape) - np.array([30, 20])[:, None, None])) < 16)
+    assert dark_ids(cell, measure(cell, labels, DIAMETER)).tolist() == [2]  # nucleus 1 is as bright as its cytoplasm

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import tifffile
@@ -218,3 +220,29 @@ def test_no_more_than_a_frame_is_read(tmp_path, monkeypatch):
         assert not decoded
         video.read(2)
         assert len(decoded) == 1
+
+
+def test_metadata_that_cannot_be_read_safely_are_done_without(tmp_path):
+    hostile = '<!DOCTYPE a [<!ENTITY b "c">]><OME>&b;</OME>'
+    tifffile.imwrite(tmp_path / "a.tif", frames(), description=hostile, metadata=None)
+    with open_video(tmp_path / "a.tif") as video:
+        assert np.isnan(video.pixel_size)
+    tifffile.imwrite(tmp_path / "b.tif", frames(), description="<OME><broken></OME>", metadata=None)
+    assert "\n" not in complaint(lambda: open_video(tmp_path / "b.tif"))  # nor can tifffile arrange its pages
+
+
+def test_metadata_do_not_lead_to_other_files(tmp_path):
+    (tmp_path / "in").mkdir()
+    secret = frames() + 100
+    tifffile.imwrite(tmp_path / "secret.tif", secret, metadata=None)
+    tifffile.imwrite(tmp_path / "in" / "a.ome.tif", frames(), metadata={"axes": "TYX"})
+    with tifffile.TiffFile(tmp_path / "in" / "a.ome.tif") as tif:
+        ome = tif.ome_metadata
+    tiles = "".join(
+        f'<TiffData FirstT="{t}" IFD="{t}"><UUID FileName="../secret.tif">urn:uuid:1</UUID></TiffData>'
+        for t in range(5)
+    )
+    hostile = re.sub(r"<TiffData[^>]*(/>|>.*?</TiffData>)", "", ome).replace("</Pixels>", tiles + "</Pixels>")
+    tifffile.imwrite(tmp_path / "in" / "b.ome.tif", frames(), description=hostile.encode(), metadata=None)
+    with open_video(tmp_path / "in" / "b.ome.tif") as video:
+        assert not any(np.array_equal(video.read(at), secret[at]) for at in range(video.n_frames))

@@ -1,7 +1,7 @@
 """Pixel size and frame interval from the metadata of a TIFF file."""
 
 import math
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import Element, ParseError
 
 import tifffile
 from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
@@ -34,12 +34,17 @@ def physical(tif: tifffile.TiffFile) -> tuple[float, float]:
     return _of_ome(tif) if tif.is_ome else _of_imagej(tif) if tif.is_imagej else (math.nan, math.nan)
 
 
-def _of_ome(tif: tifffile.TiffFile) -> tuple[float, float]:
+def ome_root(tif: tifffile.TiffFile) -> Element | None:
+    """The OME metadata of an open file; None if it has none that can be read safely."""
     try:
-        root = fromstring((tif.ome_metadata or "").encode())
+        return fromstring((tif.ome_metadata or "").encode())
     except (ParseError, DefusedXmlException, ValueError):
-        return math.nan, math.nan
-    pixels = root.find(".//{*}Pixels")
+        return None
+
+
+def _of_ome(tif: tifffile.TiffFile) -> tuple[float, float]:
+    root = ome_root(tif)
+    pixels = None if root is None else root.find(".//{*}Pixels")
     if pixels is None:
         return math.nan, math.nan
     size = _number(pixels.get("PhysicalSizeX")) * MICROMETRES.get(pixels.get("PhysicalSizeXUnit", "µm"), math.nan)
