@@ -1,8 +1,12 @@
 """Real processes: the commands as a user types them, on tiny phantom data."""
 
+import atexit
+import json
 import os
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -40,3 +44,30 @@ def run(folder: Path, name: str, *arguments: str, **changes: str) -> subprocess.
         timeout=240,
         check=False,
     )
+
+
+def run_forked(folder: Path, name: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """As `run`, in a process forked from a server that has imported torch: a process of its own but for the imports.
+
+    What is read while Python starts or torch is imported (OMP_NUM_THREADS, PYTHONHASHSEED) is the server's.
+    """
+    call = command(name, *arguments)
+    with tempfile.TemporaryDirectory() as place:
+        out, err = Path(place, "out"), Path(place, "err")
+        request: dict[str, object] = {"module": call[2], "arguments": call[3:], "out": str(out), "err": str(err)}
+        request |= {"folder": str(folder), "environment": environment(**changes)}
+        server = _fork_server()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        print(json.dumps(request), file=server.stdin, flush=True)
+        status = int(server.stdout.readline())
+        return subprocess.CompletedProcess(call, status, out.read_text(), err.read_text())
+
+
+@cache
+def _fork_server() -> subprocess.Popen[str]:
+    """One for each worker of the suite; it ends with its stdin."""
+    call = [sys.executable, str(Path(__file__).with_name("fork_server.py"))]
+    server = subprocess.Popen(call, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(server.communicate)
+    return server

@@ -10,7 +10,8 @@ from lexy.data.phantom import DIAMETER
 INNER, OUTER = 2.0, 6.0  # px of the ring around a nucleus of the published size, `DIAMETER` px; see the metrics policy
 PERCENTILE = 1.0  # of the frame, that counts as background
 MOST = 100.0  # N/C above which a ring is too dark to measure against
-DARK = 3.33  # standard deviations of the pixel noise above `PERCENTILE`; 2.33 is where the mean of an empty place lies
+EMPTY = 2.33  # standard deviations of the pixel noise from `PERCENTILE` to the mean of an empty place
+SURE = 4.0  # standard errors of a nucleus' mean above that, for it to be something
 
 
 def measure(frame: NDArray[np.floating], labels: NDArray[np.integer], diameter: float) -> pd.DataFrame:
@@ -76,8 +77,8 @@ def dark_ids(frame: NDArray[np.floating], measured: pd.DataFrame) -> NDArray[np.
     """
     steps = np.diff(frame.astype(np.float64), axis=1)
     noise = 1.4826 * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2)
-    brightest = measured[["nuclear", "ring"]].max(axis=1)
-    return measured.loc[brightest - measured["background"] <= DARK * noise, "id"].to_numpy()
+    above = measured[["nuclear", "ring"]].max(axis=1) - measured["background"]
+    return measured.loc[above <= noise * (EMPTY + SURE / np.sqrt(measured["area_px"])), "id"].to_numpy()
 
 
 def _means(image: NDArray[np.float64], regions: NDArray[np.integer], ids: NDArray[np.integer]) -> NDArray[np.float64]:

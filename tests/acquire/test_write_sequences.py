@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import zarr
-from cli_runs import run
+from cli_runs import run_forked
 from PIL import Image
 
 from lexy.acquire.sequences import WriteSequences
@@ -67,7 +67,7 @@ def test_a_set_never_replaces_what_is_none_and_nothing_remains_of_a_failure(tmp_
 
 def test_the_command_writes_a_set_for_each_protocol(tmp_path):
     small = ["data.stills.fields=12", "data.stills.phantom_seed=2", "data.stills.size=64", "data.stills.crop_size=32"]
-    done = run(tmp_path, "prepare", "-m", "data=synthetic", "data/protocol=lexy,published", *small)
+    done = run_forked(tmp_path, "prepare", "-m", "data=synthetic", "data/protocol=lexy,published", *small)
     assert done.returncode == 0, done.stderr
     for protocol in ("lexy", "published"):
         folder = tmp_path / "outputs/data/synthetic" / protocol

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from cli_runs import REPOSITORY, TINY, environment, run
+from cli_runs import REPOSITORY, TINY, environment, run, run_forked
 
 from lexy.cli import evaluate, prepare, train
 from lexy.cli.check import check, resolved
@@ -114,18 +114,20 @@ def test_every_backbone_runs_one_batch_with_every_extra(backbone, tmp_path):
     sizes = [item for item in TINY if not item.startswith("backbone")]
     small = {"vanilla": "width=4", "vgg16": "bottleneck=32", "resnet34": "bottleneck=64", "smp": "width=4"}[backbone]
     extras = ["trainer.precision=bf16-mixed", "task.channels_last=true", "augmentation.blur=1", "scheduler=one_cycle"]
-    done = run(tmp_path, "train", f"backbone={backbone}", f"backbone.{small}", *sizes, *extras, "debug=fast_dev_run")
+    done = run_forked(
+        tmp_path, "train", f"backbone={backbone}", f"backbone.{small}", *sizes, *extras, "debug=fast_dev_run"
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_the_demo_experiment_runs(tmp_path):
-    done = run(tmp_path, "train", "experiment=demo", *TINY[:4], "debug=fast_dev_run")
+    done = run_forked(tmp_path, "train", "experiment=demo", *TINY[:4], "debug=fast_dev_run")
     assert done.returncode == 0, done.stderr
     assert "PHANTOM DATA" in done.stdout
 
 
 def test_overfitting_one_batch_drives_the_loss_down(tmp_path):
-    done = run(tmp_path, "train", *TINY, "debug=overfit", "trainer.max_epochs=80", "loss=dice")
+    done = run_forked(tmp_path, "train", *TINY, "debug=overfit", "trainer.max_epochs=80", "loss=dice")
     assert done.returncode == 0, done.stderr
     (log,) = tmp_path.glob("outputs/runs/*/metrics.csv")
     losses = pd.read_csv(log)["train/loss"]

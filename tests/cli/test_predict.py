@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
-from cli_runs import run
+from cli_runs import run, run_forked
 from skimage.draw import disk
 
 import lexy
@@ -68,16 +68,12 @@ def work(tmp_path_factory):
     return folder
 
 
-def predict(work, *arguments, source="v.ome.tif", **changes):
-    return run(work, "predict", source, *arguments, **changes)
-
-
 HOW = ["--checkpoint", "copy.ckpt", "--diameter", "16", "--mask", "0=mask.tif"]
 
 
 @pytest.fixture(scope="module")
 def result(work):
-    done = predict(work, *HOW, "--output", "out", "--light-on", str(ON), "--light-off", str(OFF))
+    done = run(work, "predict", "v.ome.tif", *HOW, "--output", "out", "--light-on", str(ON), "--light-off", str(OFF))
     assert done.returncode == 0, done.stderr
     return work / "out"
 
@@ -225,7 +221,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(work, monkeypatch):
 
 
 def test_a_mistake_is_no_traceback(work):
-    done = predict(work, *HOW, "--output", "bad", source="none.tif")
+    done = run_forked(work, "predict", "none.tif", *HOW, "--output", "bad")
     assert done.returncode == 1
     assert done.stderr.splitlines() == ["error: none.tif: there is no such file or folder"]
 

@@ -7,7 +7,7 @@ import time
 
 import pandas as pd
 import pytest
-from cli_runs import TINY, command, environment, run
+from cli_runs import TINY, command, environment, run, run_forked
 
 pytestmark = pytest.mark.xdist_group("resume")  # they share the undisturbed run
 
@@ -62,7 +62,7 @@ def test_resumed_run_equals_the_undisturbed_one(undisturbed, tmp_path, after_epo
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     status = json.loads((folder / "status.json").read_text())
     assert status["state"] == ("running" if number == signal.SIGKILL else "interrupted")
-    done = run(tmp_path, "train", *ARGUMENTS, "resume=auto")
+    done = run_forked(tmp_path, "train", *ARGUMENTS, "resume=auto")
     assert done.returncode == 0, done.stderr
     assert [item.name for item in (tmp_path / "outputs" / "runs").iterdir()] == [undisturbed.name]
     logs = [
@@ -77,9 +77,9 @@ def test_resumed_run_equals_the_undisturbed_one(undisturbed, tmp_path, after_epo
 
 def test_without_resume_a_second_run_gets_a_folder_of_its_own(undisturbed):
     work = undisturbed.parents[2]
-    done = run(work, "train", *ARGUMENTS, "debug=fast_dev_run")
+    done = run_forked(work, "train", *ARGUMENTS, "debug=fast_dev_run")
     assert done.returncode == 0, done.stderr
-    again = run(work, "train", *ARGUMENTS, "debug=fast_dev_run")
+    again = run_forked(work, "train", *ARGUMENTS, "debug=fast_dev_run")
     assert again.returncode == 0, again.stderr
     names = sorted(item.name for item in (work / "outputs" / "runs").iterdir())
     assert len(names) == 3

@@ -3,11 +3,12 @@
 import pandas as pd
 import pytest
 import yaml
-from cli_runs import run
+from cli_runs import run_forked
 from PIL import Image
 
 pytestmark = pytest.mark.xdist_group("sequences")  # they share two trainings
 
+SIZES = ["data.size=64", "data.crop_size=32", "data.fields=12"]
 STILLS = ["data.stills.size=64", "data.stills.crop_size=32", "data.stills.fields=20"]
 CLIPS = [*STILLS, "data.protocol.frames=5", "data.protocol.interval=150"]
 TRAINING = ["data.clips_per_epoch=16", "trainer.max_epochs=2", "trainer.check_val_every_n_epoch=1"]
@@ -24,16 +25,20 @@ def only(folder):
 def sequences(tmp_path_factory):
     """Working folder, Track-Net unrolled and its printed report, and a frame network."""
     work = tmp_path_factory.mktemp("sequences")
-    tracked = run(work, "train", "experiment=tracknet_unrolled", "training.lengths=[2,3]", *CLIPS, *TRAINING, *SMALL)
+    tracked = run_forked(
+        work, "train", "experiment=tracknet_unrolled", "training.lengths=[2,3]", *CLIPS, *TRAINING, *SMALL
+    )
     assert tracked.returncode == 0, tracked.stderr
-    frame = run(work, "train", "data=synthetic", "training.frames=2", "name=frame", *CLIPS, *TRAINING[:2], *SMALL)
+    frame = run_forked(
+        work, "train", "data=synthetic", "training.frames=2", "name=frame", *CLIPS, *TRAINING[:2], *SMALL
+    )
     assert frame.returncode == 0, frame.stderr
     return work, only(work / "outputs" / "tracknet_unrolled"), tracked.stdout, only(work / "outputs" / "frame")
 
 
 def evaluated(work, *overrides):
     before = set((work / "outputs").glob("evaluations/*"))
-    done = run(work, "evaluate", "data=synthetic", "start=truth", *CLIPS, *overrides)
+    done = run_forked(work, "evaluate", "data=synthetic", "start=truth", *CLIPS, *overrides)
     assert done.returncode == 0, done.stderr
     (folder,) = set((work / "outputs").glob("evaluations/*")) - before
     return folder, done.stdout
@@ -91,8 +96,8 @@ def test_fusion_both_ways_and_a_predicted_start_are_choices_of_the_command_line(
 def test_the_protocol_is_a_choice(sequences):
     work, folder, _, _ = sequences
     overrides = [item for item in CLIPS if "protocol" not in item]
-    place = ["data/protocol=published", "data.protocol.max_contrast=1", "data.stills.fields=30"]
-    done = run(work, "evaluate", "data=synthetic", "start=truth", "split=train", *overrides, *place,
+    place = ["data/protocol=published", "data.protocol.max_contrast=1"]
+    done = run_forked(work, "evaluate", "data=synthetic", "start=truth", "split=train", *overrides, *place,
                f"checkpoint={folder / 'best.ckpt'}")  # fmt: skip
     assert done.returncode == 0, done.stderr
     (table,) = (work / "outputs" / "evaluations").glob("*/train_frames.parquet")
@@ -100,8 +105,8 @@ def test_the_protocol_is_a_choice(sequences):
 
 
 def test_stills_give_a_one_step_figure_and_say_so(tmp_path):
-    sizes = ["data.size=64", "data.crop_size=32", "data.fields=12", "data.batch_size=16", "trainer.max_epochs=1"]
-    done = run(tmp_path, "train", "model=siamnet", "training=published", "logger=wandb", *sizes, *SMALL)
+    sizes = [*SIZES, "data.batch_size=16", "trainer.max_epochs=1"]
+    done = run_forked(tmp_path, "train", "model=siamnet", "training=published", "logger=wandb", *sizes, *SMALL)
     assert done.returncode == 0, done.stderr
     assert "one step from start=perturbed" in done.stdout
     folder = only(tmp_path / "outputs" / "runs")
@@ -113,14 +118,14 @@ def test_stills_give_a_one_step_figure_and_say_so(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model=tracknet", "training=unrolled"], "training=unrolled needs clips of several frames"),
-        (["model=tracknet", "start=truth"], "Give start=perturbed or start=unet"),
+        ([*SIZES, "model=tracknet", "training=unrolled"], "training=unrolled needs clips of several frames"),
+        ([*SIZES, "model=tracknet", "start=truth"], "Give start=perturbed or start=unet"),
         (["data=synthetic", "training=unrolled", "training.lengths=[1]"], "training.lengths"),
-        (["model=tracknet", "start=unet", "frame_network=none.ckpt"], "no such file"),
+        ([*SIZES, "model=tracknet", "start=unet", "frame_network=none.ckpt"], "no such file"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_a_folder_is_made(tmp_path, overrides, message):
-    done = run(tmp_path, "train", *overrides)
+    done = run_forked(tmp_path, "train", *overrides)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -130,7 +135,7 @@ def test_what_does_not_fit_is_refused_before_a_folder_is_made(tmp_path, override
 def test_a_frame_network_that_saw_the_test_fields_is_refused(sequences):
     work, folder, _, frame = sequences
     networks = [f"checkpoint={folder / 'best.ckpt'}", f"frame_network={frame / 'best.ckpt'}"]
-    done = run(work, "evaluate", "data=synthetic", "start=truth", *CLIPS, *networks, "data.fold=1")
+    done = run_forked(work, "evaluate", "data=synthetic", "start=truth", *CLIPS, *networks, "data.fold=1")
     assert done.returncode == 1
     assert "no test" in done.stderr
     assert yaml.safe_load((folder / "status.json").read_text())["state"] == "done"
@@ -140,7 +145,9 @@ def test_a_frame_network_that_saw_the_test_fields_is_refused(sequences):
 def test_a_frame_network_that_carries_a_mask_is_refused(sequences, choice):
     work, folder, _, _ = sequences
     track = folder / "best.ckpt"
-    done = run(work, "evaluate", "data=synthetic", choice, *CLIPS, f"checkpoint={track}", f"frame_network={track}")
+    done = run_forked(
+        work, "evaluate", "data=synthetic", choice, *CLIPS, f"checkpoint={track}", f"frame_network={track}"
+    )
     assert done.returncode == 1
     assert "TrackNet carries a mask" in done.stderr
     assert "Traceback" not in done.stderr

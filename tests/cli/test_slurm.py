@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from cli_runs import TINY, command, environment, run
+from cli_runs import TINY, command, environment, run_forked
 from slurm_node import missing, queued, slurm
 
 HERE = Path(__file__).parent
@@ -78,7 +78,7 @@ def test_a_job_that_is_preempted_goes_on_where_it_was(node, tmp_path):
     assert sweep.returncode == 0, printed
     assert epochs(tmp_path, 0) == epochs(tmp_path, 1) == list(range(6))
     assert len(list(tmp_path.glob("outputs/c/*/status.json"))) == 2  # it went on in its own folder
-    alone = run(tmp_path, "train", *ARGUMENTS, "name=alone", PYTHONPATH=node["PYTHONPATH"])
+    alone = run_forked(tmp_path, "train", *ARGUMENTS, "name=alone", PYTHONPATH=node["PYTHONPATH"])
     assert alone.returncode == 0, alone.stderr
     (undisturbed,) = (tmp_path / "outputs" / "alone").iterdir()
     for name in ("val_summary.csv", "test_summary.csv", "test_frames.parquet"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli_runs import TINY, command, environment, run
+from cli_runs import TINY, command, environment, run, run_forked
 
 from lexy.cli.identity import last_status
 
@@ -71,14 +71,14 @@ class TestAJobThatFails:
     def test_the_next_launch_leaves_what_is_done_and_runs_the_rest(self, swept):
         work, _ = swept
         where = {"PYTHONPATH": f"{os.getcwd()}:{HERE}"}
-        listed = run(work, "train", "-m", *SHORT, *FAILING, "name=s", "sweep.dry_run=true", **where)
+        listed = run_forked(work, "train", "-m", *SHORT, *FAILING, "name=s", "sweep.dry_run=true", **where)
         assert listed.returncode == 0, listed.stderr
         assert "6 to run, 2 done already" in listed.stdout
         assert listed.stdout.count("run again") == 2
         assert listed.stdout.count("resume") == 4
         assert len(statuses(work, "s")) == 8  # a list makes nothing
         # Failed jobs run again in a folder of their own; interrupted ones go on in theirs, where they fail no more.
-        again = run(work, "train", "-m", *SHORT, *FAILING, "name=s", "sweep.time_limit=0.4", **where)
+        again = run_forked(work, "train", "-m", *SHORT, *FAILING, "name=s", "sweep.time_limit=0.4", **where)
         assert again.returncode == 1
         assert {answer["state"] for answer in answers(work).values()} == {"done", "failed"}
         assert "done, resumed" in again.stdout
@@ -91,7 +91,7 @@ class TestAJobThatFails:
 
 def test_combinations_that_do_not_exist_are_named_and_not_run(tmp_path):
     axes = ["model=unet,tracknet", "training=stills,unrolled", "start=perturbed,truth", "model.feedback=soft"]
-    done = run(tmp_path, "train", "-m", *SHORT, *axes, "sweep.dry_run=true")
+    done = run_forked(tmp_path, "train", "-m", *SHORT, *axes, "sweep.dry_run=true")
     assert done.returncode == 0, done.stderr
     assert "sweep of 8 jobs" in done.stdout
     assert "1 to run, 7 skipped" in done.stdout
@@ -102,7 +102,9 @@ def test_combinations_that_do_not_exist_are_named_and_not_run(tmp_path):
 
 
 def test_a_second_start_of_a_network_without_mask_is_the_same_job(tmp_path):
-    done = run(tmp_path, "train", "-m", *SHORT, "model=unet,tracknet", "start=perturbed,unet", "sweep.dry_run=true")
+    done = run_forked(
+        tmp_path, "train", "-m", *SHORT, "model=unet,tracknet", "start=perturbed,unet", "sweep.dry_run=true"
+    )
     assert "UNet carries no mask, so it has no start: the same as job 0" in done.stdout
     assert "3 to run, 1 skipped" in done.stdout
 
@@ -118,7 +120,7 @@ def test_a_second_start_of_a_network_without_mask_is_the_same_job(tmp_path):
     ],
 )
 def test_mistakes_in_any_job_end_the_sweep_before_it_begins(tmp_path, axes, words):
-    done = run(tmp_path, "train", "-m", *SHORT, *axes)
+    done = run_forked(tmp_path, "train", "-m", *SHORT, *axes)
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -151,7 +153,7 @@ def test_a_killed_sweep_takes_its_job_with_it_and_is_resumed(tmp_path):
     sweep.wait()
     (folder,) = (tmp_path / "outputs" / "k").iterdir()
     wait_for(lambda: last_status(folder)["state"] == "interrupted")
-    again = run(tmp_path, "train", "-m", *TINY, *slow, "name=k", "seed=0,1", **where)
+    again = run_forked(tmp_path, "train", "-m", *TINY, *slow, "name=k", "seed=0,1", **where)
     assert again.returncode == 0, again.stderr
     assert "done, resumed" in again.stdout
     assert [status["state"] for status in statuses(tmp_path, "k")] == ["done", "done"]
@@ -177,12 +179,12 @@ def test_a_full_disk_is_one_line_and_what_lies_there_is_whole(tmp_path):
     assert not list(folder.glob(".tmp*"))
     for path in folder.glob("*.ckpt"):  # one from before the disk was full
         torch.load(path, weights_only=True)
-    assert run(tmp_path, "train", *SHORT, "resume=auto").returncode == 0
+    assert run_forked(tmp_path, "train", *SHORT, "resume=auto").returncode == 0
 
 
 def test_outputs_that_cannot_be_a_folder_are_one_line(tmp_path):
     (tmp_path / "outputs").write_text("a file")
-    done = run(tmp_path, "train", *SHORT)
+    done = run_forked(tmp_path, "train", *SHORT)
     assert done.returncode == 1
     assert "outputs" in done.stderr
     assert done.stderr.count("\n") == 1

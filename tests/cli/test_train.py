@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from cli_runs import FAKE_KEY, TINY, environment, run
+from cli_runs import FAKE_KEY, TINY, environment, run, run_forked
 from PIL import Image
 
 import lexy
@@ -73,8 +73,9 @@ def test_the_checkpoint_alone_gives_the_network_and_its_validation_figure(traine
 
 def test_evaluation_gives_the_same_table_to_the_last_digit(trained):
     work, folder, _ = trained
-    done = run(work, "evaluate", f"checkpoint={folder / 'best.ckpt'}", *TINY[:4])
+    done = run(work, "evaluate", f"checkpoint={folder / 'best.ckpt'}", *TINY[:4], "logger=wandb")
     assert done.returncode == 0, done.stderr
+    assert len(list((work / "outputs" / "evaluations").glob("best-*/wandb/offline-run-*/*.wandb"))) == 1
     (evaluated,) = (work / "outputs" / "evaluations").glob("best-*")
     ours, theirs = (pd.read_parquet(place / "test_frames.parquet") for place in (folder, evaluated))
     shared = [column for column in ours if column in theirs and column != "run"]
@@ -86,7 +87,7 @@ def test_evaluation_gives_the_same_table_to_the_last_digit(trained):
 
 def test_a_split_with_training_fields_in_it_is_refused(trained):
     work, folder, _ = trained
-    done = run(work, "evaluate", f"checkpoint={folder / 'best.ckpt'}", *TINY[:4], "data.fold=1")
+    done = run_forked(work, "evaluate", f"checkpoint={folder / 'best.ckpt'}", *TINY[:4], "data.fold=1")
     assert done.returncode == 1
     assert "Give data.fold=null" in done.stderr
     assert "Traceback" not in done.stderr
@@ -94,7 +95,7 @@ def test_a_split_with_training_fields_in_it_is_refused(trained):
 
 def test_the_written_config_repeats_the_run_and_keeps_its_identity(trained, tmp_path):
     _, folder, _ = trained
-    done = run(tmp_path, "train", "--config-dir", str(folder), "--config-name", "config")
+    done = run_forked(tmp_path, "train", "--config-dir", str(folder), "--config-name", "config")
     assert done.returncode == 0, done.stderr
     (again,) = (tmp_path / "outputs" / "runs").iterdir()
     assert again.name == folder.name
@@ -105,7 +106,7 @@ def test_the_written_config_repeats_the_run_and_keeps_its_identity(trained, tmp_
 def test_an_override_of_the_written_config_reaches_what_follows_it(trained, tmp_path):
     _, folder, _ = trained
     again = ["--config-dir", str(folder), "--config-name", "config"]
-    done = run(tmp_path, "train", *again, "optimizer.lr=0.5", "seed=3", "--cfg", "job", "--resolve")
+    done = run_forked(tmp_path, "train", *again, "optimizer.lr=0.5", "seed=3", "--cfg", "job", "--resolve")
     assert done.returncode == 0, done.stderr
     plain = yaml.safe_load(done.stdout)
     assert plain["task"]["optimizer"]["lr"] == 0.5
@@ -118,7 +119,7 @@ def test_a_run_that_is_going_on_is_not_joined(trained):
     (folder / "status.json").write_text(status.replace('"done"', '"running"'))
     try:
         with held(folder):
-            done = run(work, "train", *TINY, "logger=wandb", "resume=auto")
+            done = run_forked(work, "train", *TINY, "logger=wandb", "resume=auto")
     finally:
         (folder / "status.json").write_text(status)
     assert done.returncode == 1
@@ -139,7 +140,7 @@ def test_two_processes_train_together_and_evaluate_every_crop(trained, tmp_path)
 
 
 def test_validation_now_and_then_leaves_gaps_in_the_log(tmp_path):
-    done = run(tmp_path, "train", *TINY, "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2")
+    done = run_forked(tmp_path, "train", *TINY, "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2")
     assert done.returncode == 0, done.stderr
     (path,) = tmp_path.glob("outputs/runs/*/metrics.csv")
     assert pd.read_csv(path)["val/dice"].notna().tolist() == [False, True, False, True]
@@ -148,7 +149,7 @@ def test_validation_now_and_then_leaves_gaps_in_the_log(tmp_path):
 def test_a_finished_run_is_shown_not_made_again(trained):
     work, folder, _ = trained
     before = (folder / "best.ckpt").stat().st_mtime_ns
-    done = run(work, "train", *TINY, "logger=wandb", "resume=auto")
+    done = run_forked(work, "train", *TINY, "logger=wandb", "resume=auto")
     assert done.returncode == 0, done.stderr
     assert "done already" in done.stdout
     assert (folder / "best.ckpt").stat().st_mtime_ns == before
@@ -182,7 +183,9 @@ def test_the_wandb_record_holds_it_all(trained):
 
 
 def test_a_sweep_gives_every_job_its_own_folder_table_and_wandb_run(tmp_path):
-    done = run(tmp_path, "train", "-m", *TINY, "trainer.max_epochs=1", "loss=dice,bce", "seed=0,1", "logger=wandb")
+    done = run_forked(
+        tmp_path, "train", "-m", *TINY, "trainer.max_epochs=1", "loss=dice,bce", "seed=0,1", "logger=wandb"
+    )
     assert done.returncode == 0, done.stderr
     folders = sorted((tmp_path / "outputs" / "runs").iterdir())
     assert len(folders) == 4
@@ -213,20 +216,20 @@ def own_network(work, name: str, forward: str) -> tuple[list[str], dict[str, str
 
 def test_a_users_own_network_comes_by_config_dir_and_target(tmp_path):
     arguments, path = own_network(tmp_path, "Tiny", "return self.layers(frame), state")
-    done = run(tmp_path, "train", *arguments, "model.channels=3", **path)
+    done = run_forked(tmp_path, "train", *arguments, "model.channels=3", **path)
     assert done.returncode == 0, done.stderr
     assert "allow=[mynetworks]" in done.stdout
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     evaluate = ("evaluate", f"checkpoint={folder / 'best.ckpt'}", *TINY[:4])
-    refused = run(tmp_path, *evaluate, **path)
+    refused = run_forked(tmp_path, *evaluate, **path)
     assert refused.returncode == 1
     assert "mynetworks" in refused.stderr
-    assert run(tmp_path, *evaluate, "allow=[mynetworks]", **path).returncode == 0
+    assert run_forked(tmp_path, *evaluate, "allow=[mynetworks]", **path).returncode == 0
 
 
 def test_failures_are_recorded_and_close_the_wandb_run(tmp_path):
     arguments, path = own_network(tmp_path, "Broken", "raise RuntimeError('out of luck')")
-    done = run(tmp_path, "train", *arguments, "logger=wandb", **path)
+    done = run_forked(tmp_path, "train", *arguments, "logger=wandb", **path)
     assert done.returncode != 0
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     status = json.loads((folder / "status.json").read_text())

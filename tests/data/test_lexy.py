@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
-from cli_runs import run
+from cli_runs import run_forked
 
 from lexy.data.lexy import LexyVideos
 from lexy.data.videos.preparation import ModernPreparation
@@ -243,7 +243,9 @@ def test_lexy_train_cross_validates_videos(folder, tmp_path):
         "model=tracknet training=unrolled start=truth backbone.width=4 backbone.depth=2 optimizer.lr=1e-2 "
         "trainer.max_epochs=1 trainer.enable_progress_bar=false"
     )
-    done = run(tmp_path, "train", "data=lexy", *options.split(), f"paths.outputs={tmp_path / 'out'}", "name=videos")
+    done = run_forked(
+        tmp_path, "train", "data=lexy", *options.split(), f"paths.outputs={tmp_path / 'out'}", "name=videos"
+    )
     assert done.returncode == 0, done.stderr + done.stdout
     (path,) = (tmp_path / "out").rglob("test_frames.parquet")
     table = pd.read_parquet(path)

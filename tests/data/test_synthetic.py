@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cli_runs import run
+from cli_runs import run_forked
 
 from lexy.cli import evaluate, prepare, train
 from lexy.cli.check import check, resolved
@@ -166,7 +166,7 @@ def test_a_network_trains_on_sequences(tmp_path):
     small = ["data=synthetic", "data.stills.fields=10", "data.stills.size=64", "data.stills.crop_size=32"]
     short = ["data.protocol.frames=3", "data.protocol.interval=200", "data.clips_per_epoch=8"]
     network = ["backbone.width=4", "backbone.depth=2", "debug=fast_dev_run", "trainer.enable_progress_bar=false"]
-    done = run(tmp_path, "train", *small, *short, *network)
+    done = run_forked(tmp_path, "train", *small, *short, *network)
     assert done.returncode == 0, done.stderr
     assert "synthetic, test split" in done.stdout
     (table,) = tmp_path.glob("outputs/runs/*/test_frames.parquet")

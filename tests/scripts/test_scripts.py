@@ -81,7 +81,7 @@ def test_a_reference_that_is_no_row_is_named(tmp_path):
 
 
 def test_the_benchmark_runs():
-    done = script("benchmark.py", "--no-training", "--rounds", "1")
+    done = script("benchmark.py", "--no-training", "--rounds", "1", "--threads", "1")
     assert done.returncode == 0, done.stderr
     for line in ("augmentation", "metrics", "--help", "tab completion"):
         assert line in done.stdout
