@@ -1,6 +1,8 @@
 """Half-times of export and return from a curve of N/C over time."""
 
 import math
+from collections.abc import Iterable
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -125,28 +127,34 @@ def find_light(time: Curve, ratio: Curve) -> tuple[float, float]:
     time, ratio = time[known].astype(float), ratio[known].astype(float)
     if len(time) < 2 * (MIN_PHASE + 1):
         return math.nan, math.nan
-    single = _searched(time, ratio, [(on, None) for on in range(len(time) - MIN_PHASE)])
-    last = len(time) - MIN_PHASE
-    double = _searched(time, ratio, [(on, off) for on in range(last) for off in range(on + MIN_PHASE, last)])
+    single, double = _searched(time, ratio, returns=False), _searched(time, ratio, returns=True)
     criteria = {pair: _criterion(time, ratio, pair) for pair in (single, double) if pair is not None}
     on, off = min(criteria, key=lambda pair: criteria[pair])
     return float(time[on]), math.inf if off is None else float(time[off])
 
 
-def _searched(time: Curve, ratio: Curve, pairs: list[Pair]) -> Pair | None:
-    """The frames (on, off) that the curve is fitted best with: on a coarse grid of frames, then around its best."""
+def _searched(time: Curve, ratio: Curve, *, returns: bool) -> Pair | None:
+    """The frames (on, off) that fit the curve best: on a coarse grid of frames, then on finer ones near the best."""
+    last = len(time) - MIN_PHASE
     step = max(1, len(time) // COARSE)
-    tried = [pair for pair in pairs if all(frame is None or frame % step == 0 for frame in pair)]
-    for reach in (step, 0):
-        if not tried:
-            return None
+    every = range(0, last, step)
+    tried = _pairs(every, every if returns else [None], last)
+    while tried:
         best = min(tried, key=lambda pair: _best(time, ratio, *_times(time, pair))[0])
-        tried = [
-            pair
-            for pair in pairs
-            if all(a is None or b is None or abs(a - b) <= reach for a, b in zip(pair, best, strict=True))
-        ]
-    return best
+        if step == 1:
+            return best
+        fine = max(1, step // 4)
+        shifts = range(-(step // fine) * fine, step + 1, fine)
+        offs = [None if best[1] is None else best[1] + shift for shift in shifts]
+        tried = _pairs([best[0] + shift for shift in shifts], offs if returns else [None], last)
+        step = fine
+    return None
+
+
+def _pairs(ons: Iterable[int], offs: Iterable[int | None], last: int) -> list[Pair]:
+    """Those of all pairs that leave `MIN_PHASE` values to each phase."""
+    pairs = product((on for on in ons if 0 <= on < last), offs)
+    return [(on, off) for on, off in pairs if off is None or on + MIN_PHASE <= off < last]
 
 
 def _times(time: Curve, pair: Pair) -> tuple[float, float]:

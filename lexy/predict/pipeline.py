@@ -110,7 +110,7 @@ def segment(
     given = given or {}
     _check(video, given)
     scale = scale_of(video, trained, diameter)
-    brightness = brightness_of(map(video.read, range(video.n_frames)), video.name, *percentiles)
+    brightness = brightness_of(video, *percentiles)
     with ExitStack() as held:
         place = held.enter_context(tempfile.TemporaryDirectory(prefix="lexy-", dir=folder))
         result = Segmentation(Path(place), video, scale, brightness)

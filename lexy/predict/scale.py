@@ -1,7 +1,6 @@
 """Frames as a network was trained to see them: as large, as bright."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,19 +113,17 @@ class Brightness:
         return ((values - np.float32(self.low)) / np.float32(self.high - self.low)).clip(0, 1)
 
 
-def brightness_of(frames: Iterable[NDArray[np.float32]], name: str, low: float = LOW, high: float = HIGH) -> Brightness:
-    """Percentiles over all frames, in one pass and bounded memory.
+def brightness_of(video: Video, low: float = LOW, high: float = HIGH) -> Brightness:
+    """Percentiles over all frames, in two passes and bounded memory.
 
     One pair for the whole video: a pair for each frame would make the cytoplasm as bright as the nucleus was, just when
     the protein has left it. Percentiles, not the extremes: a hot pixel or a dead cell would darken everything else; in
     training a crop's own maximum (stills, sequences) or these percentiles (videos) became 1. The histogram's bins are
-    the leading bits of the values, so that it needs no range beforehand and is exact to 0.05 % of each value.
+    the leading bits of what values lie above the darkest one: exact to 0.05 % of that, whatever the camera's offset.
 
     Parameters
     ----------
-    frames : iterable of ndarray of float32, (H, W)
-    name : str
-        Of the video, for the message.
+    video : Video
     low, high : float
         Percentiles.
 
@@ -135,14 +132,16 @@ def brightness_of(frames: Iterable[NDArray[np.float32]], name: str, low: float =
     UserError
         Nearly all of the video has one value.
     """
+    darkest = min(float(video.read(frame).min()) for frame in range(video.n_frames))
     counts = np.zeros(2 ** (32 - SHIFT), np.int64)
-    for frame in frames:
-        counts += np.bincount(_ordered(frame.ravel()) >> SHIFT, minlength=len(counts))
+    for frame in range(video.n_frames):
+        above = (video.read(frame).ravel().astype(np.float64) - darkest).astype(np.float32)
+        counts += np.bincount(_ordered(above) >> SHIFT, minlength=len(counts))
     reached = np.cumsum(counts)
     wanted = [max(1, math.ceil(percent / 100 * int(reached[-1]))) for percent in (low, high)]
-    dark, bright = (_value(index) for index in np.searchsorted(reached, wanted).tolist())
+    dark, bright = (darkest + _value(index) for index in np.searchsorted(reached, wanted).tolist())
     if not dark < bright:
-        raise UserError(f"{name} has one value nearly all over ({dark:g}): there is nothing to segment.")
+        raise UserError(f"{video.name} has one value nearly all over ({dark:g}): there is nothing to segment.")
     return Brightness(dark, bright)
 
 

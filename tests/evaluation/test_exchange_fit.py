@@ -105,3 +105,11 @@ def test_a_fit_without_values_after_the_light_is_drawn_as_far_as_it_goes():
     fit = fit_exchange(time, curve(time=time), ON, OFF)
     assert np.isnan(fit.return_half_time)
     np.testing.assert_allclose(exchange(time, fit), curve(time=time), rtol=1e-3)
+
+
+def test_the_light_is_found_in_a_long_video_too():
+    time = np.arange(700) * 5.0
+    values = curve(off=2000.0, time=time) + np.random.default_rng(0).normal(0, 0.02, len(time))
+    on, off = find_light(time, values)
+    assert on == pytest.approx(ON, abs=15)
+    assert off == pytest.approx(2000, abs=15)

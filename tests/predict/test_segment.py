@@ -115,7 +115,7 @@ def test_frames_are_read_one_after_the_other():
 
     video = Counting(frames(3))
     segment(video, trained(Bright()), diameter=DIAMETER).close()
-    assert video.seen == (0, 1, 2, 0, 0, 1, 2, 0, 1, 2)  # brightness; start; network; instances in the dark
+    assert video.seen == (0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 0, 1, 2)  # brightness, twice; start; network; dark places
 
 
 def test_memory_does_not_grow_with_the_number_of_frames():
