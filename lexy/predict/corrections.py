@@ -10,6 +10,8 @@ from skimage.registration import phase_cross_correlation
 from lexy.predict.measure import PERCENTILE
 from lexy.predict.video import Video
 
+BLUR = 2.0  # px (σ), before frames are laid over each other
+
 
 class Corrected:
     """A video without drift of the stage, or without bleaching: each frame is corrected as it is read.
@@ -47,16 +49,17 @@ class Corrected:
 def drift(video: Video) -> NDArray[np.intp]:
     """How far to move each frame back onto the first, whole pixels.
 
-    By phase correlation of neighbouring frames (Guizar-Sicairos et al. 2008), summed: it takes the stage's movement to
-    be that of most of the image.
+    By cross-correlation of neighbouring frames (Guizar-Sicairos et al. 2008), blurred against noise, and summed: it
+    takes the stage's movement to be that of most of the image. Not normalised to phases: noise would count like cells.
 
     Returns
     -------
     ndarray of int, (T, 2)
         Rows and columns; zero for frame 0.
     """
-    frames = (video.read(frame) for frame in range(video.n_frames))
-    steps = [phase_cross_correlation(a, b, upsample_factor=10)[0] for a, b in pairwise(frames)]
+    blurred = (ndimage.gaussian_filter(video.read(frame), BLUR) for frame in range(video.n_frames))
+    pairs = pairwise(image - image.mean() for image in blurred)
+    steps = [phase_cross_correlation(a, b, upsample_factor=10, normalization=None)[0] for a, b in pairs]
     return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]).round().astype(np.intp)
 
 
