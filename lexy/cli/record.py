@@ -19,6 +19,7 @@ from lexy.cli.identity import Status, attempt_of, attempts, commit
 from lexy.errors import Pruned, UserError
 
 FOLDER_OF_RANK_0 = "LEXY_RUN_FOLDER"
+FOR_USERS = ("MisconfigurationException", "UsageError")  # of Lightning, and of W&B without a key
 PATIENCE = 300.0  # seconds that the others wait for the first process of a Slurm job
 
 
@@ -63,16 +64,17 @@ def recorded(
     write_config(folder, config, plain)
     before = status.read()
     status.update(**_facts(folder, config, data, task, before))
-    loggers = _loggers(config, plain, folder, data, task, status.read()["run_id"])
     os.environ[FOLDER_OF_RANK_0] = str(folder)
+    loggers: list[Any] = []
     begin, exit_code = time.monotonic(), 1
     try:
         with _run_log(folder / "run.log"), _sigterm_as_exit():
+            loggers += _loggers(config, plain, folder, data, task, status.read()["run_id"])
             yield loggers, status
         exit_code = 0
     except Exception as error:
         status.update(state="pruned" if isinstance(error, Pruned) else "failed", reason=_reason(error))
-        if type(error).__name__ == "MisconfigurationException":
+        if type(error).__name__ in FOR_USERS:
             raise UserError(str(error)) from error
         raise
     except BaseException as error:  # Ctrl-C, SIGTERM

@@ -248,3 +248,19 @@ def test_the_key_of_the_environment_is_in_no_file(trained):
     files = [path for path in work.rglob("*") if path.is_file()]
     assert any(path.suffix == ".wandb" for path in files)
     assert not [path for path in files if FAKE_KEY.encode() in path.read_bytes()]
+
+
+def test_without_a_key_a_run_that_shall_be_sent_fails_in_one_line(tmp_path):
+    online = ["logger=wandb", "logger.wandb.offline=false", "trainer.max_epochs=1"]
+    offline = {
+        "WANDB_MODE": "online",
+        "WANDB_API_KEY": "",
+        "WANDB_BASE_URL": "http://127.0.0.1:9",
+        "HOME": str(tmp_path),
+    }
+    done = run_forked(tmp_path, "train", *TINY, *online, **offline)
+    assert done.returncode == 1
+    assert "No API key" in done.stderr
+    assert "Traceback" not in done.stderr
+    (status,) = tmp_path.glob("outputs/runs/*/status.json")
+    assert json.loads(status.read_text())["state"] == "failed"
