@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-cellpose4 check clean
+.PHONY: demo test test-slow test-cellpose4 check clean
 
 demo: $(VENV)/installed
 	$(BIN)/lexy-train experiment=demo
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Whole sweeps that are killed, fail in six ways or wait for a Slurm (which is started where it is installed).
+test-slow: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow -rs
 
 # Cellpose 3 and 4 exclude each other: the tests that hold for both are run once more beside 4.
 test-cellpose4: $(VENV)-cellpose4/installed

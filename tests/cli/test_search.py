@@ -267,6 +267,7 @@ def wait_until(condition, process):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_search_is_killed_goes_on_and_prunes(tmp_path):
     fixed = [f"augmentation.{key}=0.1" for key in ("rotation", "gain", "noise")]
     line = ["-m", "search=learning", *TINY, "optimizer.lr=tag(log,interval(1e-3,1e-2))", *fixed]

@@ -26,6 +26,7 @@ SLURM = [
     "hydra.launcher.timeout_min=10",
 ]
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(bool(missing()), reason=f"no Slurm: {missing()}"),
     pytest.mark.xdist_group("slurm"),
 ]

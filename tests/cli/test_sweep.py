@@ -35,16 +35,18 @@ def answers(work: Path) -> dict[int, dict]:
     return {int(path.stem): json.loads(path.read_text()) for path in newest.glob("[0-9]*.json")}
 
 
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    work = tmp_path_factory.mktemp("failing")
+    done = run(
+        work, "train", "-m", *SHORT, *FAILING, "name=s", "sweep.time_limit=0.4", PYTHONPATH=f"{os.getcwd()}:{HERE}"
+    )
+    return work, done
+
+
+@pytest.mark.slow
 @pytest.mark.xdist_group("failing")
 class TestAJobThatFails:
-    @pytest.fixture(scope="class")
-    def swept(self, tmp_path_factory):
-        work = tmp_path_factory.mktemp("failing")
-        done = run(
-            work, "train", "-m", *SHORT, *FAILING, "name=s", "sweep.time_limit=0.4", PYTHONPATH=f"{os.getcwd()}:{HERE}"
-        )
-        return work, done
-
     def test_stops_no_other_and_is_named_with_its_reason(self, swept):
         work, done = swept
         assert done.returncode == 1, done.stderr
@@ -127,6 +129,7 @@ def test_mistakes_in_any_job_end_the_sweep_before_it_begins(tmp_path, axes, word
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.slow
 def test_two_sweeps_of_the_same_second_share_no_folder(tmp_path):
     call = command("train", "-m", *SHORT, "name=twin", "seed=0,1")
     twins = [
@@ -143,6 +146,7 @@ def test_two_sweeps_of_the_same_second_share_no_folder(tmp_path):
     assert len(list((tmp_path / "outputs" / "multirun").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_takes_its_job_with_it_and_is_resumed(tmp_path):
     slow = ["+callbacks.slow._target_=failing.Slow", "+callbacks.slow.seconds=0.5", "trainer.max_epochs=4"]
     call = command("train", "-m", *TINY, *slow, "name=k", "seed=0,1")
@@ -159,6 +163,7 @@ def test_a_killed_sweep_takes_its_job_with_it_and_is_resumed(tmp_path):
     assert [status["state"] for status in statuses(tmp_path, "k")] == ["done", "done"]
 
 
+@pytest.mark.slow
 def test_jobs_side_by_side_share_the_cores(tmp_path):
     done = run(tmp_path, "train", "-m", *SHORT, "launcher=joblib", "name=j", "seed=0,1", OMP_NUM_THREADS="2")
     assert done.returncode == 0, done.stderr
