@@ -281,7 +281,12 @@ def test_a_search_is_killed_goes_on_and_prunes(tmp_path):
         start_new_session=True,
     )
     outputs = tmp_path / "outputs" / "search_learning"
-    wait_until(lambda: len(list(outputs.glob("*/metrics.csv"))) == 2, process)
+
+    def second_has_an_epoch_to_go_on_from():
+        logs = [path.read_text().splitlines() for path in outputs.glob("*/metrics.csv")]
+        return len(logs) == 2 and all(len(lines) > 2 for lines in logs)  # the checkpoint follows the line
+
+    wait_until(second_has_an_epoch_to_go_on_from, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
