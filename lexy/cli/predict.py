@@ -1,11 +1,12 @@
 """`lexy-predict`: a user's videos to masks, N/C curves and a page; an ordinary command with flags."""
 
 import argparse
+import math
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -109,14 +110,13 @@ def _predict_table(given: argparse.Namespace) -> None:
     from lexy.report.cohort_page import write_cohort_page
 
     entries = read_table(given.table, vars(given))
-    timed = {_interval_known(entry, given) for entry in entries}
-    if len(timed) > 1:
-        raise UserError(f"--table {given.table}: some videos have an interval and others not: give it for all.")
+    _check_rows(entries, given)
     with _whole(given.output) as folder:
         tables = {}
         for number, entry in enumerate(entries, start=1):
             print(f"{number} of {len(entries)}: {entry.video}")
-            tables[entry] = _write(entry, given, folder / f"{number:03d}")
+            with _row(given.table, number):
+                tables[entry] = _write(entry, given, folder / f"{number:03d}")
         nuclei, cells = pooled(tables)
         nuclei.to_csv(folder / "nuclei.csv", index=False)
         cells.to_csv(folder / "cells.csv", index=False)
@@ -133,18 +133,36 @@ def _predict_table(given: argparse.Namespace) -> None:
     print(f"results: {given.output}\npage:    {given.output / 'page.html'}")
 
 
-def _interval_known(entry: "Entry", given: argparse.Namespace) -> bool:
-    """Whether a row's video has its times in seconds; UserError for what can be told to be wrong with it."""
+def _check_rows(entries: "Sequence[Entry]", given: argparse.Namespace) -> None:
+    """UserError for what can be told to be wrong before the first video is worked on."""
+    from lexy.checkpoint import open_trained
+    from lexy.predict.given import read_given
+    from lexy.predict.prediction import check_light, default_checkpoint
+    from lexy.predict.scale import scale_of
     from lexy.predict.video import open_video
 
+    trained, timed = open_trained(given.checkpoint or default_checkpoint(), given.allow), set()
+    for number, entry in enumerate(entries, start=1):
+        with (
+            _row(given.table, number),
+            open_video(entry.video, entry.channel, entry.pixel_size, entry.interval) as video,
+        ):
+            check_light(entry.light_on, entry.light_off)
+            scale_of(video, trained, entry.diameter)
+            for frame, file in _masks(filter(None, [entry.mask])).items():
+                read_given(file, frame, video)
+            timed.add(math.isfinite(video.interval))
+    if len(timed) > 1:
+        raise UserError(f"--table {given.table}: some videos have an interval and others not: give it for all.")
+
+
+@contextmanager
+def _row(table: Path, number: int) -> Iterator[None]:
+    """Say of which row of a table a mistake is, its first video being number 1."""
     try:
-        _masks([entry.mask] if entry.mask else [])
-        if entry.light_off is not None and entry.light_on is None:
-            raise UserError("light_off needs light_on")
-        with open_video(entry.video, entry.channel, entry.pixel_size, entry.interval) as video:
-            return video.interval == video.interval
+        yield
     except UserError as error:
-        raise UserError(f"--table {given.table}, {entry.video}: {error}") from error
+        raise UserError(f"--table {table}, row {number + 1}: {error}") from error
 
 
 def _few(table: Any) -> list[str]:
@@ -178,7 +196,7 @@ def _write(entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
         return result.nuclei, result.cells
 
 
-def _masks(texts: Sequence[str]) -> dict[int, Path]:
+def _masks(texts: Iterable[str]) -> dict[int, Path]:
     masks: dict[int, Path] = {}
     for text in texts:
         frame, equals, file = text.partition("=")

@@ -6,12 +6,14 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
 Curve = NDArray[np.float64]
 Pair = tuple[int, int | None]
 
+UNFIT = ("edge", "filled", "jump")  # frames of a nucleus with one of these flags are neither fitted nor averaged
 CONFIDENCE = 0.95
 MIN_PHASE = 3  # values that a phase needs, for two parameters of its own
 MIN_R2 = 0.7
@@ -56,6 +58,12 @@ class ExchangeFit(NamedTuple):
     r2: float = math.nan
     trust: bool = False
     reason: str = ""
+
+
+def usable(nuclei: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows of a table of nuclei a fit may use, by their `flags`: those without one of `UNFIT`."""
+    flags = nuclei["flags"].fillna("").astype(str)  # read back from a file, no flag is NaN
+    return ~flags.str.split(";").map(lambda names: any(name in UNFIT for name in names)).astype(bool)
 
 
 def exchange(time: Curve, fit: ExchangeFit) -> Curve:

@@ -87,9 +87,9 @@ def read_table(path: Path, otherwise: Mapping[str, Any]) -> list[Entry]:
     entries = [
         _entry(row, f"--table {path}, row {number}", path.parent, otherwise) for number, row in enumerate(rows, 2)
     ]
-    seen: dict[tuple[Path, int | None], int] = {}
+    seen: dict[tuple[Path, int], int] = {}
     for number, entry in enumerate(entries, 2):
-        first = seen.setdefault((Path(entry.video).resolve(), entry.channel), number)
+        first = seen.setdefault((Path(entry.video).resolve(), entry.channel or 0), number)  # left out: there is one
         if first != number:
             raise UserError(
                 f"--table {path}, row {number}: its video is that of row {first}. It would count twice: remove one."

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
+from lexy.errors import UserError
 from lexy.predict.measure import PERCENTILE
 from lexy.predict.video import Video
 
@@ -56,11 +57,24 @@ def drift(video: Video) -> NDArray[np.intp]:
     -------
     ndarray of int, (T, 2)
         Rows and columns; zero for frame 0.
+
+    Raises
+    ------
+    UserError
+        They are more than half the field: nothing that is in the first frame would be left to follow.
     """
     blurred = (ndimage.gaussian_filter(video.read(frame), BLUR) for frame in range(video.n_frames))
     pairs = pairwise(image - image.mean() for image in blurred)
     steps = [phase_cross_correlation(a, b, upsample_factor=10, normalization=None)[0] for a, b in pairs]
-    return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]).round().astype(np.intp)
+    shifts = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]).round().astype(np.intp)
+    far = np.flatnonzero((np.abs(shifts) > np.array(video.shape) / 2).any(axis=1))
+    if len(far):
+        rows, columns = shifts[far[0]]
+        raise UserError(
+            f"{video.name}: the drift up to frame {far[0]} seems to be {abs(rows)} rows and {abs(columns)} columns, "
+            "more than half the field. Leave out --correct drift: the video is too noisy for it, or moves too far."
+        )
+    return shifts
 
 
 def bleaching(video: Video) -> tuple[NDArray[np.float64], float]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lexy.evaluation.exchange_fit import ExchangeFit, find_light, fit_exchange
+from lexy.evaluation.exchange_fit import ExchangeFit, find_light, fit_exchange, usable
 from lexy.predict.measure import measure
 from lexy.predict.pipeline import Segmentation
 from lexy.predict.video import Video
 
-UNFIT = ("edge", "filled", "jump")  # frames of a nucleus with one of these flags are not fitted
 SHORT = 0.8  # share of the frames that a nucleus must be followed for
 UNSURE = 0.3  # mean confidence below which masks are little more than a guess
 
@@ -57,11 +56,6 @@ def nuclei_table(video: Video, segmentation: Segmentation) -> pd.DataFrame:
 def time_column(nuclei: pd.DataFrame) -> str:
     """`seconds` where the interval is known, else `frame`."""
     return "seconds" if nuclei["seconds"].notna().all() else "frame"
-
-
-def usable(nuclei: pd.DataFrame) -> "pd.Series[bool]":
-    """Which rows a fit may use: those without a flag of `UNFIT`."""
-    return ~nuclei["flags"].str.split(";").map(lambda names: any(name in UNFIT for name in names)).astype(bool)
 
 
 def median_ratio(nuclei: pd.DataFrame) -> "pd.Series[float]":

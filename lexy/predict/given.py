@@ -12,11 +12,11 @@ from lexy.predict.given_rois import read_rois
 from lexy.predict.video import Video
 from lexy.predict.video_tiff import TiffPlanes
 
-LARGEST = 2**24  # label: memory is needed for every number up to it
+LARGEST = 2**16 - 1  # label: every frame needs memory for each number up to it; and 16 bit are what masks are saved in
 
 
-def read_given(path: str | Path, frame: int, video: Video) -> NDArray[np.int32]:
-    """Read the mask of one frame.
+def read_given(mask: str | Path | NDArray[np.generic], frame: int, video: Video) -> NDArray[np.int32]:
+    """Read the mask of one frame. An array is looked at as a file that holds it would be.
 
     A mask of several pieces that all have the same value (0 and 255, as Fiji writes them) is taken as a binary mask:
     each connected piece (8 neighbours) becomes a nucleus, numbered from 1 on. Other labels stay as they are. ROIs are
@@ -25,9 +25,9 @@ def read_given(path: str | Path, frame: int, video: Video) -> NDArray[np.int32]:
 
     Parameters
     ----------
-    path : str or Path
-        `.tif`, `.npy`: labels (H, W), or a stack (T, H, W) of which `frame` is taken. `.zip`, `.roi`: ROIs of Fiji;
-        those with a position count for that frame alone, those without for the frame asked for.
+    mask : str, Path or ndarray
+        `.tif`, `.npy`, array: labels (H, W), or a stack (T, H, W) of which `frame` is taken. `.zip`, `.roi`: ROIs of
+        Fiji; those with a position count for that frame alone, those without for the frame asked for.
     frame : int
         Counted from 0.
     video : Video
@@ -41,39 +41,27 @@ def read_given(path: str | Path, frame: int, video: Video) -> NDArray[np.int32]:
     Raises
     ------
     UserError
-        If the file cannot be read, or is of another size; the mask is empty or holds negative numbers or fractions; the
-        video has no such frame.
+        If the file cannot be read, or is of another size; the mask is empty or holds negative numbers, fractions or
+        numbers above 65535; the video has no such frame.
     """
-    path = Path(path)
+    place = f"masks[{frame}]" if isinstance(mask, np.ndarray) else str(mask)
     if not 0 <= frame < video.n_frames:
-        raise UserError(f"{path}: given for frame {frame}, but the video's frames are 0 to {video.n_frames - 1}")
+        raise UserError(f"{place}: given for frame {frame}, but the video's frames are 0 to {video.n_frames - 1}")
+    values = _frame_of(place, mask, frame, video) if isinstance(mask, np.ndarray) else _read(Path(mask), frame, video)
+    return _separate(_whole(place, values))
+
+
+def _read(path: Path, frame: int, video: Video) -> NDArray[np.generic]:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise UserError(f"{path}: masks are read from {', '.join(READERS)}; save it as one of them")
-    return checked_labels(reader(path, frame, video), str(path))
-
-
-def checked_labels(values: NDArray[np.generic], place: str) -> NDArray[np.int32]:
-    """The labels of one frame; pieces of a binary mask become nuclei.
-
-    Parameters
-    ----------
-    values : ndarray, (H, W)
-    place : str
-        What they are called in a message.
-
-    Raises
-    ------
-    UserError
-        They are no labels, see `read_given`.
-    """
-    return _separate(_whole(place, values))
+    return reader(path, frame, video)
 
 
 def _read_tiff(path: Path, frame: int, video: Video) -> NDArray[np.generic]:
     planes = TiffPlanes(path)
     try:
-        _check_size(path, planes.n_frames, planes.shape, video)
+        _check_size(str(path), planes.n_frames, planes.shape, video)
         return planes.plane(frame if planes.n_frames > 1 else 0)
     finally:
         planes.close()
@@ -88,10 +76,7 @@ def _read_npy(path: Path, frame: int, video: Video) -> NDArray[np.generic]:
         raise UserError(
             f"{path}: no array of numbers in NumPy's format, or cut short; save the labels again"
         ) from error
-    if array.ndim not in (2, 3):
-        raise UserError(f"{path}: its shape is {array.shape}; give labels (H, W) or (T, H, W)")
-    _check_size(path, len(array) if array.ndim == 3 else 1, array.shape[-2:], video)
-    return np.array(array if array.ndim == 2 else array[frame if len(array) > 1 else 0])
+    return np.array(_frame_of(str(path), array, frame, video))
 
 
 def _read_rois(path: Path, frame: int, video: Video) -> NDArray[np.generic]:
@@ -105,27 +90,34 @@ READERS: dict[str, Callable[[Path, int, Video], NDArray[np.generic]]] = {
 }
 
 
-def _check_size(path: Path, n_frames: int, shape: tuple[int, ...], video: Video) -> None:
+def _frame_of(place: str, array: NDArray[np.generic], frame: int, video: Video) -> NDArray[np.generic]:
+    if array.ndim not in (2, 3):
+        raise UserError(f"{place}: its shape is {array.shape}; give labels (H, W) or (T, H, W)")
+    _check_size(place, len(array) if array.ndim == 3 else 1, array.shape[-2:], video)
+    return np.asarray(array if array.ndim == 2 else array[frame if len(array) > 1 else 0])
+
+
+def _check_size(place: str, n_frames: int, shape: tuple[int, ...], video: Video) -> None:
     if tuple(shape) != tuple(video.shape):
         raise UserError(
-            f"{path}: {_by(shape)} pixels, but the video {video.name} has {_by(video.shape)}; give its own mask"
+            f"{place}: {_by(shape)} pixels, but the video {video.name} has {_by(video.shape)}; give its own mask"
         )
     if n_frames not in (1, video.n_frames):
-        raise UserError(f"{path}: {n_frames} masks for {video.n_frames} frames; give one mask, or one for each frame")
+        raise UserError(f"{place}: {n_frames} masks for {video.n_frames} frames; give one mask, or one for each frame")
 
 
-def _whole(path: str, values: NDArray[np.generic]) -> NDArray[np.int32]:
+def _whole(place: str, values: NDArray[np.generic]) -> NDArray[np.int32]:
     if values.dtype.kind not in "biuf":
-        raise UserError(f"{path}: its values are {values.dtype}; labels are whole numbers, 0 for background")
+        raise UserError(f"{place}: its values are {values.dtype}; labels are whole numbers, 0 for background")
     if not (np.isfinite(values).all() and (values == np.trunc(values.astype(float))).all()):
         raise UserError(
-            f"{path}: holds fractions or NaN; labels are whole numbers, 0 for background (not probabilities)"
+            f"{place}: holds fractions or NaN; labels are whole numbers, 0 for background (not probabilities)"
         )
     low, high = values.min(), values.max()
     if low < 0 or high > LARGEST:
-        raise UserError(f"{path}: labels from {low} to {high}; they go from 0 to {LARGEST}")
+        raise UserError(f"{place}: labels from {low} to {high}; they go from 0 to {LARGEST}: number them from 1 on")
     if high == 0:
-        raise UserError(f"{path}: an empty mask for this frame: all of it is 0; outline one nucleus at least")
+        raise UserError(f"{place}: an empty mask for this frame: all of it is 0; outline one nucleus at least")
     return values.astype(np.int32)
 
 

@@ -20,6 +20,8 @@ from lexy.predict.scale import HIGH, LOW, Brightness, Field, Scale, brightness_o
 from lexy.predict.spool import Spool
 from lexy.predict.video import Video
 
+SEEN = 0.5  # share of a dark nucleus' place that others must have, in any frame, for it to be one
+
 
 class Segmentation(AbstractContextManager["Segmentation"]):
     """Nuclei of a video, one frame at a time from a temporary folder; a context manager that removes it.
@@ -34,7 +36,7 @@ class Segmentation(AbstractContextManager["Segmentation"]):
     divisions : DataFrame
         mother, daughter (ids) and frame (the daughter's first).
     cleaned : DataFrame
-        frame; specks (too small for a nucleus) and dark (where the frame is empty), removed; holes, filled.
+        frame; specks (too small for a nucleus) and dark (where the video is empty), removed; holes, filled.
     started : int or None
         The frame that the network started on by itself.
     scale : Scale
@@ -146,27 +148,49 @@ def _instances(
     result: Segmentation, video: Video, given: Mapping[int, NDArray[np.integer]], progress: Progress
 ) -> tuple[Links, pd.DataFrame]:
     """Instances of each frame, written; which of them are one nucleus."""
-    tables, overlaps, cleaned, before = [], [], [], None
-    for frame in range(result.n_frames):
-        probability = result.probability(frame)
-        if frame in given:
-            labels, specks, holes, dark = given[frame].astype(np.int32), 0, 0, 0
-        else:
-            labels, specks, holes = split_instances(probability, result.scale.diameter)
-            image = video.read(frame)
-            empty = dark_ids(image, measure(image, labels, result.scale.diameter))
-            labels[np.isin(labels, empty)] = 0
-            dark = len(empty)
+    tables, overlaps, before = [], [], None
+    cleaned, empty = _separated(result, video, given, progress)
+    for frame, ids in enumerate(empty):
+        labels = result.labels(frame)
+        labels = np.where(np.isin(labels, ids), 0, labels)
         result._labels[frame] = labels
-        tables.append(region_table(labels, probability).assign(frame=frame))
+        tables.append(region_table(labels, result.probability(frame)).assign(frame=frame))
         if before is not None:
             overlaps.append(same_place(before, labels))
-        cleaned.append({"frame": frame, "specks": specks, "holes": holes, "dark": dark})
         before = labels
-        progress("separate and link", frame + 1, result.n_frames)
+        progress("link", frame + 1, result.n_frames)
     regions = pd.concat(tables, ignore_index=True)
     links = link(regions, overlaps, result.n_frames, result.scale.diameter, named=sorted(given))
-    return links, pd.DataFrame(cleaned)
+    return links, cleaned
+
+
+def _separated(
+    result: Segmentation, video: Video, given: Mapping[int, NDArray[np.integer]], progress: Progress
+) -> tuple[pd.DataFrame, list[list[int]]]:
+    """Instances of each frame, written; what was cleaned, and which of them lie where the video is always empty.
+
+    A field without an empty place gives no background to stand out of once N/C is 1: so a nucleus may be dark in some
+    frames, if there is one at its place in another.
+    """
+    cleaned, dark, seen = [], [], np.zeros(video.shape, bool)
+    for frame in range(result.n_frames):
+        if frame in given:
+            labels, specks, holes = given[frame].astype(np.int32), 0, 0
+            ids = np.empty(0, np.intp)
+        else:
+            labels, specks, holes = split_instances(result.probability(frame), result.scale.diameter)
+            image = video.read(frame)
+            ids = dark_ids(image, measure(image, labels, result.scale.diameter))
+        result._labels[frame] = labels
+        seen |= (labels > 0) & ~np.isin(labels, ids)
+        dark.append(ids)
+        cleaned.append({"frame": frame, "specks": specks, "holes": holes})
+        progress("separate", frame + 1, result.n_frames)
+    empty = []
+    for frame, ids in enumerate(dark):
+        labels = result.labels(frame)
+        empty.append([number for number in ids.tolist() if seen[labels == number].mean() <= SEEN])
+    return pd.DataFrame(cleaned).assign(dark=list(map(len, empty))), empty
 
 
 def _named(result: Segmentation, links: Links) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from lexy.errors import UserError
 from lexy.evaluation.exchange_fit import ExchangeFit
 from lexy.predict.corrections import Corrected, corrected, moved
 from lexy.predict.curves import Light, cells_table, light_of, mean_fit, nuclei_table
-from lexy.predict.given import checked_labels, read_given
+from lexy.predict.given import read_given
 from lexy.predict.pipeline import Segmentation
 from lexy.predict.pipeline import segment as segmented
 from lexy.predict.video import Video, open_video
@@ -121,10 +121,9 @@ def segment(
     UserError
         What was wrong with the video, the checkpoint, the scale or a mask.
     """
-    if light_off is not None and light_on is None:
-        raise UserError(f"--light-off {light_off:g} needs --light-on: give both, or neither to have them looked for")
-    if light_off is not None and not light_off > light_on:  # type: ignore[operator]  # the line above
-        raise UserError(f"--light-off {light_off:g} is not after --light-on {light_on:g}")
+    check_light(light_on, light_off)
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"folder {folder}: there is no such folder for temporary files")
     trained = open_trained(default_checkpoint() if checkpoint is None else checkpoint, allow)
     with ExitStack() as held:
         source = held.enter_context(open_video(video, channel, pixel_size, interval))
@@ -134,7 +133,7 @@ def segment(
         how: Any = {"diameter": diameter, "given": given, "folder": folder, "progress": progress}
         segmentation = held.enter_context(segmented(seen, trained, **how))
         result = Prediction(source, segmentation, shifts, held)
-        nuclei = nuclei_table(seen, segmentation)
+        nuclei = nuclei_table(seen, segmentation).astype({"flags": str})  # no rows, no type
         result.light = light_of(nuclei, light_on, light_off)
         result.cells = cells_table(nuclei, result.light, source.n_frames)
         result.mean = mean_fit(nuclei, result.cells, result.light)
@@ -147,6 +146,14 @@ def segment(
     return result
 
 
+def check_light(light_on: float | None, light_off: float | None) -> None:
+    """UserError if the light goes off without, or before, having gone on."""
+    if light_off is not None and light_on is None:
+        raise UserError(f"--light-off {light_off:g} needs --light-on: give both, or neither to have them looked for")
+    if light_off is not None and not light_off > light_on:  # type: ignore[operator]  # the line above
+        raise UserError(f"--light-off {light_off:g} is not after --light-on {light_on:g}")
+
+
 def default_checkpoint() -> Path:
     """The network that comes with lexy: trained on generated cells alone, see the README beside it."""
     return Path(str(files("lexy.predict") / "weights" / "default.ckpt"))
@@ -155,8 +162,7 @@ def default_checkpoint() -> Path:
 def _given(
     mask: Path | NDArray[np.integer], frame: int, video: Video, shifts: NDArray[np.intp] | None
 ) -> NDArray[np.int32]:
-    place = f"masks[{frame}]"
-    labels = checked_labels(mask, place) if isinstance(mask, np.ndarray) else read_given(mask, frame, video)
+    labels = read_given(mask, frame, video)
     return (labels if shifts is None else moved(labels, shifts[frame], mode="constant")).astype(np.int32)
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from lexy.data.videos.tiff_metadata import ome_root, physical
+from lexy.data.videos.tiff_metadata import ome_root, physical, planes_said
 from lexy.errors import UserError
 from lexy.predict.video_planes import choose
 
 AGAIN = "copy or export it again"
+MOST_PLANES = 10**7  # tifffile makes room for each one that the metadata speak of
 
 
 class TiffPlanes:
@@ -129,7 +130,8 @@ def channel_names(tif: tifffile.TiffFile) -> list[str]:
     facts = tif.imagej_metadata or {}
     labels = facts.get("Labels") or []
     labels = [labels] if isinstance(labels, str) else labels
-    return [str(label) for label in labels[: facts.get("channels", 1)]]
+    count = facts.get("channels", 1)
+    return [str(label) for label in labels[:count]] if isinstance(count, int) else []
 
 
 def _opened(path: Path) -> tifffile.TiffFile:
@@ -146,6 +148,8 @@ def _opened(path: Path) -> tifffile.TiffFile:
 
 
 def _only_series(path: Path, tif: tifffile.TiffFile) -> Any:
+    if (said := planes_said(tif)) > MOST_PLANES:
+        raise UserError(f"{path}: its metadata speak of {said:g} planes, which cannot be; {AGAIN}")
     try:
         series = [each for each in tif.series if not each.keyframe.is_reduced]
     except Exception as error:

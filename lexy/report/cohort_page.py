@@ -44,7 +44,7 @@ def write_cohort_page(path: Path, cohort: pd.DataFrame, facts: Facts, files: Map
 
 
 def _conditions(cohort: pd.DataFrame, path: Path) -> str:
-    if cohort.empty:
+    if not cohort["cells"].any():
         return '<p class="note">There is no nucleus to be trusted in any video.</p>'
     rows = [
         [str(condition), html.words(str(quantity)), html.interval(mean, low, high), int(replicates), int(cells)]

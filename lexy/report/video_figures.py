@@ -14,6 +14,7 @@ from scipy.ndimage import center_of_mass
 from scipy.stats import t as student
 
 from lexy.evaluation.bootstrap import bootstrap_mean
+from lexy.evaluation.exchange_fit import usable
 from lexy.report.overlay import CLEAR, Film, picture, write
 
 MEAN, FIT, LIGHT_ON = "C0", "C1", "C2"  # places in the colours of a theme
@@ -37,7 +38,8 @@ def clock(cells: pd.DataFrame, longest: float) -> Clock:
 def draw_curves_of_cells(nuclei: pd.DataFrame, cells: pd.DataFrame, fit: NDArray[np.floating] | None = None) -> Figure:
     """N/C of every nucleus over time, their mean with its 95 % band (Student's t over nuclei), and the light.
 
-    The mean is taken over the trusted nuclei, over all where none is trusted; the legend says so.
+    The mean is taken over the trusted nuclei, over all where none is trusted; the legend says so. It leaves out the
+    frames that are not fitted.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ def draw_curves_of_cells(nuclei: pd.DataFrame, cells: pd.DataFrame, fit: NDArray
     faint = float(np.clip(6 / max(len(lines), 1), 0.05, 0.35))
     axes.add_collection(LineCollection(lines, colors=ink, linewidths=0.6, alpha=faint))
     axes.plot([], [], color=ink, linewidth=0.6, alpha=0.6, label=f"{len(lines)} nuclei")  # faint, it would not be seen
-    curve = mean_curve(chosen, time)
+    curve = mean_curve(chosen[usable(chosen)], time)
     at = curve.index.to_numpy(float) / unit.size
     axes.fill_between(at, curve["low"], curve["high"], color=MEAN, alpha=0.3, linewidth=0)
     kind = f"{len(trusted)} trusted" if trusted else f"all {len(lines)}, none is trusted"

@@ -36,6 +36,7 @@ def test_rows_are_completed_by_what_holds_for_all(tmp_path):
         ("video,condition,replicate,diameter\na,b,1,-3\n", "row 2: diameter='-3' is not a positive number"),
         ("video,condition,replicate,light_on\na,b,1,soon\n", "row 2: light_on='soon' is not a number"),
         ("video,condition,replicate\na,b,1\nc,b,2\n./a,x,1\n", "row 4: its video is that of row 2"),
+        ("video,condition,replicate,channel\na,b,1,\na,b,2,0\n", "row 3: its video is that of row 2"),
         ("video,condition,replicate,channel\na,b,1,red\n", "row 2: channel='red' is not a number from 0"),
     ],
 )
@@ -123,3 +124,18 @@ def test_a_condition_without_a_nucleus_is_not_left_out():
     assert set(conditions["condition"]) == {"a", "b"}
     assert (conditions["replicates"] == 0).all()
     assert {"mean", "low", "high", "unit"} <= set(conditions)
+
+
+def test_times_have_their_unit_and_other_quantities_have_none():
+    conditions, _ = statistics(cells("a", [[1], [2]]).assign(unit="s"), {"a"})
+    units = conditions.set_index("quantity")["unit"]
+    assert units.to_dict() == {name: "s" if name.endswith("time") else "" for name in QUANTITIES}
+
+
+def test_videos_without_a_nucleus_do_not_hide_those_with_one():
+    some = cells("a", [[1], [3]]).drop(columns=["condition", "replicate"]).assign(video="a", unit="s")
+    tables = {Entry("a", "a", "1"): (some, some), Entry("b", "b", "1"): (some[:0], some[:0].astype(object))}
+    conditions, _ = statistics(pooled(tables)[1], {"a", "b"})
+    rows = export(conditions).set_index("condition")
+    assert rows.loc["a", ["mean", "replicates", "cells"]].tolist() == [2, 1, 2]
+    assert rows.loc["b", ["replicates", "cells"]].tolist() == [0, 0]

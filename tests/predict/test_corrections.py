@@ -3,6 +3,7 @@ import pytest
 from memory_video import MemoryVideo
 from scipy.ndimage import shift
 
+from lexy.errors import UserError
 from lexy.predict.corrections import bleaching, drift
 
 
@@ -24,6 +25,12 @@ def test_drift_is_found_in_noise_and_not_made_up(noise, step):
     found = drift(MemoryVideo([frame + rng.normal(0, noise, frame.shape) for frame in moved]))
     true = [[-step * time, step * time] for time in range(8)]
     assert np.abs(found - true).max() <= 1
+
+
+def test_a_drift_out_of_the_field_is_refused():
+    noise = np.random.default_rng(0).normal(100, 20, (20, 130, 151))
+    with pytest.raises(UserError, match="more than half the field"):
+        drift(MemoryVideo(noise))
 
 
 def test_bleaching_is_undone():

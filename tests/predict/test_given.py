@@ -7,8 +7,7 @@ import tifffile
 from memory_video import MemoryVideo
 from video_files import complaint
 
-from lexy.errors import UserError
-from lexy.predict.given import checked_labels, read_given
+from lexy.predict.given import read_given
 
 VIDEO = MemoryVideo(np.zeros((5, 12, 17)))
 
@@ -112,9 +111,15 @@ def test_nothing_in_an_array_file_is_run(tmp_path):
 
 
 def test_an_array_is_checked_as_a_file_is():
-    two = np.zeros((8, 12), bool)
-    two[1:4, 1:4] = two[1:4, 8:11] = True
-    assert checked_labels(two, "masks[0]").max() == 2
-    for values in (-two.astype(int), two * 0.9, np.full((8, 12), np.nan), two.astype(np.int64) * 2_000_000_000):
-        with pytest.raises(UserError, match=r"masks\[0\]"):
-            checked_labels(values, "masks[0]")
+    assert np.array_equal(read_given(labels() > 0, 1, VIDEO), labels(1, 2))
+    stack = np.stack([labels(number, number + 10) for number in range(1, 6)])
+    assert np.array_equal(read_given(stack, 2, VIDEO), stack[2])
+    for values in (-labels(), labels() * 0.9, np.full((12, 17), np.nan), labels()[:8], stack[:3], labels().astype(str)):
+        assert "masks[1]" in complaint(lambda each=values: read_given(each, 1, VIDEO))
+    assert "masks[5]: given for frame 5" in complaint(lambda: read_given(labels(), 5, VIDEO))
+
+
+def test_no_number_makes_every_frame_a_burden(tmp_path):
+    assert read_given(labels(1, 65535), 0, VIDEO).max() == 65535
+    np.save(tmp_path / "a.npy", labels(1, 65536))
+    assert "from 0 to 65535" in complaint(lambda: read_given(tmp_path / "a.npy", 0, VIDEO))

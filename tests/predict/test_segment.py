@@ -5,6 +5,8 @@ import pytest
 from memory_video import Bright, Carry, MemoryVideo, disc, discs, trained
 
 from lexy.errors import UserError
+from lexy.predict import pipeline
+from lexy.predict.instances import Instances
 from lexy.predict.pipeline import segment
 
 SHAPE, DIAMETER = (50, 70), 12.0
@@ -116,6 +118,19 @@ def test_frames_are_read_one_after_the_other():
     video = Counting(frames(3))
     segment(video, trained(Bright()), diameter=DIAMETER).close()
     assert video.seen == (0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 0, 1, 2)  # brightness, twice; start; network; dark places
+
+
+def test_only_what_lies_where_the_video_is_always_empty_is_removed(monkeypatch):
+    cell, nothing = CENTRES[0], CENTRES[2]
+    labels = np.zeros(SHAPE, np.int32)
+    labels[disc(SHAPE, *cell, DIAMETER)], labels[disc(SHAPE, *nothing, DIAMETER)] = 1, 2
+    monkeypatch.setattr(pipeline, "split_instances", lambda *_: Instances(labels.copy(), 0, 0))
+    video = np.random.default_rng(0).normal(200, 20, (4, *SHAPE))
+    video[:2, labels == 1] += 300  # then it is as bright as all around it, as in a field without an empty place
+    with run(video, Bright()) as result:
+        assert result.table[["frame", "row"]].to_numpy().tolist() == [[frame, cell[0]] for frame in range(4)]
+        assert result.cleaned["dark"].tolist() == [1] * 4
+        assert (result.labels(3) > 0).sum() == (labels == 1).sum()
 
 
 def test_memory_does_not_grow_with_the_number_of_frames():

@@ -6,6 +6,7 @@ import tifffile
 from video_files import complaint, frames
 
 from lexy.predict.video import open_video
+from lexy.predict.video_tiff import channel_names
 
 KINDS = {
     "ome": {"ome": True, "metadata": {"axes": "TYX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm",
@@ -227,6 +228,10 @@ def test_metadata_that_cannot_be_read_safely_are_done_without(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", frames(), description=hostile, metadata=None)
     with open_video(tmp_path / "a.tif") as video:
         assert np.isnan(video.pixel_size)
+    coded = f'<?xml version="1.0" encoding="none-such"?>{tifffile.OmeXml().tostring()}'
+    tifffile.imwrite(tmp_path / "a.tif", frames(), description=coded.encode(), metadata=None)
+    with open_video(tmp_path / "a.tif") as video:
+        assert np.isnan(video.pixel_size)
     tifffile.imwrite(tmp_path / "b.tif", frames(), description="<OME><broken></OME>", metadata=None)
     assert "\n" not in complaint(lambda: open_video(tmp_path / "b.tif"))  # nor can tifffile arrange its pages
 
@@ -246,3 +251,20 @@ def test_metadata_do_not_lead_to_other_files(tmp_path):
     tifffile.imwrite(tmp_path / "in" / "b.ome.tif", frames(), description=hostile.encode(), metadata=None)
     with open_video(tmp_path / "in" / "b.ome.tif") as video:
         assert not any(np.array_equal(video.read(at), secret[at]) for at in range(video.n_frames))
+
+
+def test_a_number_of_channels_that_is_none_is_no_traceback(tmp_path):
+    facts = "ImageJ=1.54f\nimages=5\nframes=5\nchannels=1.5\n"
+    tifffile.imwrite(tmp_path / "a.tif", frames(), description=facts, metadata=None)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+        assert channel_names(tif) == []
+    assert "damaged" in complaint(lambda: open_video(tmp_path / "a.tif"))
+
+
+def test_metadata_that_speak_of_countless_planes_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.ome.tif", frames(), metadata={"axes": "TYX"})
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
+        ome = tif.ome_metadata
+    hostile = ome.replace('SizeT="5"', 'SizeT="99999999999"').encode()
+    tifffile.imwrite(tmp_path / "b.ome.tif", frames(), description=hostile, metadata=None)
+    assert "planes" in complaint(lambda: open_video(tmp_path / "b.ome.tif"))

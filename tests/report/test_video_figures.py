@@ -37,12 +37,29 @@ def test_band_is_students_interval_over_nuclei():
 
 def test_the_mean_is_that_of_the_trusted_nuclei():
     nuclei, cells = tables()
+    nuclei["flags"] = ""
     figure = draw_curves_of_cells(nuclei, cells)
     np.testing.assert_allclose(line(figure, "mean (3 trusted)").get_ydata(), 2)
     np.testing.assert_allclose(line(figure, "mean (3 trusted)").get_xdata(), np.arange(6) * 20)
     assert len(figure.axes[0].collections[0].get_segments()) == 4
     figure = draw_curves_of_cells(nuclei, cells.assign(trust=False))
     np.testing.assert_allclose(line(figure, "mean (all 4, none is trusted)").get_ydata(), 2.5)
+
+
+@pytest.mark.parametrize("nothing", ["", np.nan])  # as made, as read back from a file
+def test_frames_that_are_not_fitted_are_not_in_the_mean(nothing):
+    nuclei, cells = tables()
+    cut = (nuclei["id"] == 1) & (nuclei["frame"] < 2)
+    nuclei["flags"] = ["touching;edge" if one else nothing for one in cut]
+    mean = line(draw_curves_of_cells(nuclei, cells), "mean (3 trusted)")
+    np.testing.assert_allclose(mean.get_ydata(), [2.5, 2.5, 2, 2, 2, 2])
+
+
+def test_light_that_stays_on_is_shaded_to_the_end():
+    nuclei, cells = tables(frames=5)
+    axes = draw_curves_of_cells(nuclei, cells.assign(light_off=np.inf)).axes[0]
+    light = axes.patches[0].get_extents().transformed(axes.transData.inverted())
+    np.testing.assert_allclose([light.x0, light.x1], [20, 80])
 
 
 def test_light_and_fit_are_drawn_in_the_unit_of_the_axis():

@@ -38,8 +38,16 @@ def ome_root(tif: tifffile.TiffFile) -> Element | None:
     """The OME metadata of an open file; None if it has none that can be read safely."""
     try:
         return fromstring((tif.ome_metadata or "").encode())
-    except (ParseError, DefusedXmlException, ValueError):
+    except (ParseError, DefusedXmlException, ValueError, LookupError):  # LookupError: an encoding that is none
         return None
+
+
+def planes_said(tif: tifffile.TiffFile) -> float:
+    """How many planes the largest image has by the OME metadata of an open file; 0 where they do not say."""
+    root = ome_root(tif) if tif.is_ome else None
+    images = [] if root is None else root.findall(".//{*}Pixels")
+    counts = [math.prod(_number(image.get(f"Size{axis}")) for axis in "CZT") for image in images]
+    return max((count for count in counts if not math.isnan(count)), default=0)
 
 
 def _of_ome(tif: tifffile.TiffFile) -> tuple[float, float]:
