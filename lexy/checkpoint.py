@@ -1,5 +1,6 @@
 """Checkpoints that rebuild their network by themselves, and run no code of whoever wrote them."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,15 +87,36 @@ def read(path: str | Path) -> dict[str, Any]:
             "Give a .ckpt file that lexy-train wrote."
         ) from error
     own = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
-    if not isinstance(own, dict) or not own.keys() >= {"format", "network", "data"} or "state_dict" not in checkpoint:
+    number = own.get("format") if isinstance(own, dict) else None
+    if isinstance(number, int) and number > FORMAT:  # its parts may be others
+        raise UserError(
+            f"checkpoint={str(path)!r} has format {number}, this version reads up to {FORMAT}: update lexy."
+        )
+    if not isinstance(number, int) or not _complete(checkpoint):
         raise UserError(
             f"checkpoint={str(path)!r} was not written by lexy-train: it does not say how to build its network."
         )
-    if own["format"] > FORMAT:
-        raise UserError(
-            f"checkpoint={str(path)!r} has format {own['format']}, this version reads up to {FORMAT}: update lexy."
-        )
     return checkpoint
+
+
+def _complete(checkpoint: dict[str, Any]) -> bool:
+    """Whether all parts are there, and are of the kind that `facts` makes."""
+    own = checkpoint[KEY]
+    parts = [checkpoint.get("state_dict"), own.get("network"), own.get("data")]
+    if (starter := own.get("frame_network")) is not None:
+        parts += [starter.get("network"), starter.get("weights")] if isinstance(starter, dict) else [None]
+    before = own["data"].get("before", []) if isinstance(own.get("data"), dict) else None
+    parts += before if isinstance(before, list) else [None]
+    named = all(isinstance(part, dict) and all(isinstance(name, str) for name in part) for part in parts)
+    return named and _plausible(own["data"])
+
+
+def _plausible(data: dict[str, Any]) -> bool:
+    """Whether what is known of the scale, if anything, is numbers above zero."""
+    sizes = [data[key] for key in ("nucleus_diameter", "pixel_size") if data.get(key) is not None]
+    if (crop := data.get("crop_size")) is not None:
+        sizes += crop if isinstance(crop, list | tuple) and len(crop) == 2 else [None]
+    return all(isinstance(size, int | float) and 0 < size < math.inf for size in sizes)
 
 
 def trained_on(path: str | Path) -> list[dict[str, Any]]:
@@ -152,14 +174,28 @@ def open_trained(path: str | Path, allow: Iterable[str] = ()) -> Trained:
 
 def _filled(spec: dict[str, Any], state: dict[str, Tensor], allow: Iterable[str], path: str | Path) -> nn.Module:
     """A network with its weights."""
-    network = build(spec, allow)
+    try:
+        network = build(spec, allow)
+    except UserError:
+        raise
+    except Exception as error:  # of hydra, and whatever a class raises that is given other values than it takes
+        raise UserError(
+            f"checkpoint={str(path)!r}: its network cannot be built ({_one_line(error)}). Was it trained with another "
+            "version of lexy, or is a package not installed?"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise UserError(f"checkpoint={str(path)!r} was not written by lexy-train: what it builds is no network.")
     try:
         network.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise UserError(
-            f"checkpoint={str(path)!r}: its weights do not fit the network that it names ({error})."
+            f"checkpoint={str(path)!r}: its weights do not fit the network that it names ({_one_line(error)})."
         ) from error
     return network.eval()
+
+
+def _one_line(error: Exception) -> str:
+    return f"{' '.join(str(error).split()):.300}"
 
 
 def weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:

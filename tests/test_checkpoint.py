@@ -146,3 +146,42 @@ def test_a_checkpoint_with_parts_missing_is_named(tmp_path, own):
     torch.save({"lexy": own}, tmp_path / "part.ckpt")
     with pytest.raises(UserError, match="was not written by lexy-train"):
         read(tmp_path / "part.ckpt")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"format": "a"},
+        {"network": [SPEC]},
+        {"network": {}},
+        {"network": {**SPEC, "_partial_": True}},
+        {"data": [1]},
+        {"data": {"before": 3}},
+        {"data": {"crop_size": 3}},
+        {"data": {"crop_size": [64, "a"]}},
+        {"data": {"nucleus_diameter": -1.0}},
+        {"frame_network": 3},
+        {"frame_network": {"network": SPEC}},
+    ],
+)
+def test_a_checkpoint_with_damaged_parts_is_named(tmp_path, damage):
+    write(tmp_path / "a.ckpt", **damage)
+    with pytest.raises(UserError, match=r"a\.ckpt.* was not written by lexy-train"):
+        open_trained(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize("state", [None, [1], {1: torch.zeros(1)}])
+def test_a_checkpoint_with_damaged_weights_is_named(tmp_path, state):
+    torch.save({"state_dict": state, "lexy": facts(SPEC, {"name": "phantom"})}, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match="was not written by lexy-train"):
+        open_trained(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize(
+    "spec", [{**SPEC, "heads": 3}, {**SPEC, "_target_": "lexy.networks.gone.Net"}, {**SPEC, "backbone": 3}]
+)
+def test_a_network_that_cannot_be_built_is_one_line(tmp_path, spec):
+    write(tmp_path / "a.ckpt", spec)
+    with pytest.raises(UserError, match=r"a\.ckpt.*cannot be built") as caught:
+        open_trained(tmp_path / "a.ckpt")
+    assert "\n" not in str(caught.value)
