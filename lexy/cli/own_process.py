@@ -1,18 +1,21 @@
 """A job of a sweep in a process of its own: whatever it does to memory, or to itself, ends with it."""
 
+import gc
 import importlib
 import multiprocessing
 import os
 import signal
 import threading
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-PRELOADED = {"train": ["lexy.cli.results", "lexy.tasks.segmentation"], "evaluate": ["lexy.cli.results"]}
+PRELOADED = {"train": ["lexy.cli.train", "lexy.cli.results"], "evaluate": ["lexy.cli.evaluate", "lexy.cli.results"]}
+LATE = {"lexy.report.wandb_run": ["wandb.sdk.launch.inputs.internal"]}  # module → what it imports when it is used
 GRACE = 30.0  # seconds that a job has to close its records once it was asked to end
 
 
@@ -37,7 +40,7 @@ class Outcome(NamedTuple):
 def run_alone(command: str, config: DictConfig, time_limit: float | None, jobs_at_once: int | None) -> Outcome:
     """Run one job of a command in a child process and wait for it.
 
-    The child is forked from a server that has imported what every job needs, so a job starts at once.
+    The child is forked from a server that has imported what the first job needs, so a job starts at once.
 
     Parameters
     ----------
@@ -54,7 +57,7 @@ def run_alone(command: str, config: DictConfig, time_limit: float | None, jobs_a
 
     multiprocessing.set_start_method("forkserver", force=True)  # a launcher's worker may have set one of its own
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED.get(command, []))
+    context.set_forkserver_preload(_modules(command, config))
     receiver, sender = context.Pipe(duplex=False)
     # Plain: a launcher's worker has classes of its own for Hydra's nodes, which cannot be pickled again.
     hydra = OmegaConf.create(OmegaConf.to_container(HydraConfig.instance().cfg, resolve=False))
@@ -69,6 +72,21 @@ def run_alone(command: str, config: DictConfig, time_limit: float | None, jobs_a
         return outcome or Outcome("interrupted", _death(process.exitcode))
     finally:
         _end(process)
+
+
+def _modules(command: str, config: DictConfig) -> list[str]:
+    """What every job of a command imports, and what this one is built of, as the others of a sweep mostly are."""
+    targets = _targets(OmegaConf.to_container(config, resolve=False))
+    parts = sorted({target.rpartition(".")[0] for target in targets if target.startswith("lexy.")})
+    return [*PRELOADED.get(command, []), *parts, *(late for part in parts for late in LATE.get(part, []))]
+
+
+def _targets(plain: Any) -> Iterator[str]:
+    if isinstance(plain, dict):
+        yield from [plain["_target_"]] if "_target_" in plain else []
+        plain = list(plain.values())
+    if isinstance(plain, list):
+        yield from (target for item in plain for target in _targets(item))
 
 
 def _answer(receiver: Connection) -> Outcome | None:
@@ -115,6 +133,7 @@ def attempt(command: str, config: DictConfig) -> Outcome:
 
 
 def _child(command: str, config: DictConfig, hydra: Any, jobs_at_once: int | None, sender: Connection) -> None:
+    gc.freeze()  # to search what the server has imported for garbage would copy its memory, and take half a second
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.utils import configure_log, setup_globals

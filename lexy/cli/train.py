@@ -95,7 +95,7 @@ def train(config: DictConfig) -> float:
     data.rows("test")
     _check_fits(task, data)
     check_not_trained_on(checkpoint_files(plain), data)
-    again = same_data(config, data.name)
+    again = [] if _in_sweep() else same_data(config, data.name)
 
     folder, done = _folder(config, identity(config, data.fingerprint()))
     if done:
@@ -134,10 +134,14 @@ def last_attempt(config: DictConfig) -> dict[str, Any]:
 
 def _resume(config: DictConfig) -> str:
     """A sweep that is launched again goes on, a single run starts again, unless the user says otherwise."""
+    return str(config.resume or ("auto" if _in_sweep() else "never"))
+
+
+def _in_sweep() -> bool:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    return str(config.resume or ("auto" if HydraConfig.get().mode == RunMode.MULTIRUN else "never"))
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def _check_fits(task: Any, data: Any) -> None:

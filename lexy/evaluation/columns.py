@@ -1,6 +1,6 @@
-"""Statistics of many columns at once: the digits of `bootstrap_mean` and `worst_frame`, in a fraction of the time."""
+"""Statistics of many columns at once: the digits of `bootstrap_mean`, in a fraction of the time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -48,48 +48,6 @@ def bootstrap_means(
     return pd.DataFrame(found, columns=["mean", "low", "high", "method", "groups"], index=values.columns)
 
 
-def worst_frames(
-    curves: Mapping[str, pd.DataFrame], confidence: float = 0.95, resamples: int = 9999, seed: int = 0
-) -> pd.DataFrame:
-    """`worst_frame` of the Dice of several methods.
-
-    Parameters
-    ----------
-    curves : mapping
-        Method → (G, F) mean of each group at each frame index, NaN where there is none (see `profile`).
-    confidence, resamples, seed
-        As for `bootstrap_means`.
-
-    Returns
-    -------
-    pd.DataFrame
-        Index: the methods. Columns as of `bootstrap_means`.
-    """
-    shapes: dict[tuple[int, int], list[str]] = {}
-    clean = {name: table.dropna(how="all") for name, table in curves.items()}
-    for name, table in clean.items():
-        shapes.setdefault((len(table), table.shape[1]), []).append(name)
-    rows: dict[str, tuple[float, float, float, str, int]] = {}
-    for (groups, frames), names in shapes.items():
-        arrays = {name: clean[name].to_numpy(np.float64) for name in names}
-        value = {name: _worst(array, np.ones((1, groups)))[0] if groups else np.nan for name, array in arrays.items()}
-        if groups < 3:
-            rows |= {name: (float(value[name]), np.nan, np.nan, "none", groups) for name in names}
-            continue
-        drawn: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
-        for counts in _multinomial(groups, frames, resamples, seed):
-            for name, array in arrays.items():
-                drawn[name].append(_worst(array, counts))
-        for name in names:
-            every = np.concatenate(drawn[name])
-            constant = np.abs(every - value[name]).max() <= EQUAL
-            low, high = np.quantile(every, [(1 - confidence) / 2, (1 + confidence) / 2])
-            ends = (value[name], value[name], "constant") if constant else (low, high, "percentile")
-            rows[name] = (float(value[name]), float(ends[0]), float(ends[1]), str(ends[2]), groups)
-    columns = ["mean", "low", "high", "method", "groups"]
-    return pd.DataFrame([rows[name] for name in curves], columns=columns, index=pd.Index(curves, name="method"))
-
-
 def profile(table: pd.DataFrame, metric: str, by: Sequence[object] | pd.Series) -> pd.DataFrame:
     """Mean of a metric in each group at each value of `by`: over frames, then videos, then seeds.
 
@@ -111,7 +69,7 @@ def profile(table: pd.DataFrame, metric: str, by: Sequence[object] | pd.Series) 
     means = table[[*seeds, "group", "video", metric]].assign(by=np.asarray(by))
     for keys in ([*seeds, "group", "video", "by"], [*seeds, "group", "by"], ["group", "by"]):
         means = means.groupby(keys, sort=True)[metric].mean().reset_index()
-    return means.pivot_table(index="group", columns="by", values=metric, dropna=False).sort_index()
+    return means.pivot(index="group", columns="by", values=metric)  # noqa: PD010  (there is one value for each)
 
 
 def _intervals(
@@ -159,20 +117,3 @@ def _resampled_means(values: NDArray[np.float64], resamples: int, seed: int) -> 
         counts = np.bincount(drawn.ravel(), minlength=part * groups).reshape(part, groups)
         means.append(values.T @ counts.T.astype(np.float64) / groups)
     return np.concatenate(means, axis=1)
-
-
-def _multinomial(groups: int, frames: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """How often each group is drawn, (R, G) in blocks, as `worst_frame` draws them."""
-    rng, share, size = np.random.default_rng(seed), np.full(groups, 1 / groups), DRAWS_AT_ONCE // max(groups, frames)
-    for start in range(0, resamples, max(1, size)):
-        yield rng.multinomial(groups, share, min(max(1, size), resamples - start)).astype(np.float64)
-
-
-def _worst(curves: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Minimum over time of the means of curves (G, F) with each group counted so often (R, G)."""
-    known = ~np.isnan(curves)
-    total = counts @ np.where(known, curves, 0.0)
-    if known.all():
-        return (total / counts.sum(axis=1, keepdims=True)).min(axis=1)
-    weight = counts @ known.astype(np.float64)
-    return np.divide(total, weight, out=np.full_like(total, np.inf), where=weight > 0).min(axis=1)

@@ -42,14 +42,8 @@ def compare(
     UserError
         If a group is not in both tables.
     """
-    values, reference = (group_means(frames, [metric])[metric] for frames in (table, baseline))
-    unpaired = sorted(set(values.index) ^ set(reference.index))
-    if unpaired:
-        raise UserError(
-            f"runs are compared on the same groups; not in both tables: {', '.join(map(str, unpaired))}. "
-            "Evaluate both runs on the same data"
-        )
-    differences = (values - reference).dropna().to_numpy()
+    every = paired_differences(group_means(table, [metric]), group_means(baseline, [metric]))[metric]
+    differences = every.dropna().to_numpy()
     mean, low, high, method = bootstrap_mean(differences, confidence, resamples, seed)
     row = {
         "metric": metric,
@@ -60,10 +54,21 @@ def compare(
         "p": float(wilcoxon(differences).pvalue) if differences.any() else 1.0 if len(differences) else np.nan,
         "effect": _rank_biserial(differences) if len(differences) else np.nan,
         "groups": len(differences),
-        "n_undefined": len(values) - len(differences),
+        "n_undefined": len(every) - len(differences),
         "note": note(len(differences)),
     }
     return pd.DataFrame([row]).set_index("metric")
+
+
+def paired_differences(values: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """Means of groups (`group_means`) of one run minus those of another; UserError if the groups are not the same."""
+    unpaired = sorted(set(values.index) ^ set(reference.index))
+    if unpaired:
+        raise UserError(
+            f"runs are compared on the same groups; not in both tables: {', '.join(map(str, unpaired))}. "
+            "Evaluate both runs on the same data"
+        )
+    return values - reference
 
 
 def _rank_biserial(differences: np.ndarray) -> float:

@@ -6,14 +6,15 @@ from typing import Any
 import pandas as pd
 
 from lexy.errors import UserError
-from lexy.evaluation.bootstrap import bootstrap_mean
-from lexy.evaluation.compare import compare
+from lexy.evaluation.columns import bootstrap_means
+from lexy.evaluation.compare import paired_differences
 from lexy.evaluation.sequences import with_drop
-from lexy.evaluation.summary import group_means, note, require
+from lexy.evaluation.summary import group_means, has_sequences, note, require
 from lexy.evaluation.worst_frame import compare_worst_frame, worst_frame
 
 WORST, MEANS = "dice_worst_frame", ("dice", "hd95", "hd95_um", "nc_error", "dice_one_step", "dice_drop")
 QUALITIES = (MEANS[0], WORST, *MEANS[1:])
+ENDS = ["mean", "low", "high"]
 
 
 def comparison(
@@ -38,11 +39,12 @@ def comparison(
     Returns
     -------
     pd.DataFrame
-        Index `method`, in the order given. For each of `QUALITIES` (`dice_one_step` and `dice_drop` only where a table
-        has them, NaN for methods without): `dice`, `dice_low`, `dice_high`, and the paired difference, reference minus
-        this row, `dice_difference`, `dice_difference_low`, `dice_difference_high`. Then `reference`, its name;
-        `groups`; `seeds`, how many repetitions (1 without a column `seed`); `frames`, and of them `n_missed` and
-        `nc_error_undefined` (left out of `nc_error`), each the mean of a seed, so that rows can be compared; `note`.
+        Index `method`, in the order given. For each of `QUALITIES` (`dice_worst_frame` of sequences only;
+        `dice_one_step` and `dice_drop` only where a table has them, NaN for methods without): `dice`, `dice_low`,
+        `dice_high`, and the paired difference, reference minus this row, `dice_difference`, `dice_difference_low`,
+        `dice_difference_high`. Then `reference`, its name; `groups`; `seeds`, how many repetitions (1 without a column
+        `seed`); `frames`, and of them `n_missed` and `nc_error_undefined` (left out of `nc_error`), each the mean of a
+        seed, so that rows can be compared; `note`.
 
     Raises
     ------
@@ -52,10 +54,10 @@ def comparison(
     if reference not in tables:
         raise UserError(f"no method {reference} to compare with; there are: {', '.join(tables) or 'none'}")
     tables = {name: with_drop(table) if "dice_one_step" in table else table for name, table in tables.items()}
-    rows = []
+    rows, means = [], _means(tables[reference])
     for name, table in tables.items():
         try:
-            qualities = _qualities(table, tables[reference], confidence, resamples, seed)
+            qualities = _qualities(table, tables[reference], means, confidence, resamples, seed)
         except UserError as mistake:
             raise UserError(f"{reference} against {name}: {mistake}") from mistake
         last = {"reference": reference, **_counts(table), "note": note(table["group"].nunique())}
@@ -68,26 +70,22 @@ def comparison(
 
 
 def _qualities(
-    table: pd.DataFrame, reference: pd.DataFrame, confidence: float, resamples: int, seed: int
+    table: pd.DataFrame, reference: pd.DataFrame, means: pd.DataFrame, confidence: float, resamples: int, seed: int
 ) -> dict[str, float]:
-    """Columns of `comparison` for one method."""
+    """Columns of `comparison` for one method; `means` are those of the reference."""
     bootstrap: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": seed}
-    require(table, "dice", "hd95", "nc_error", "missed")
-    found = {
-        metric: bootstrap_mean(group_means(table, [metric])[metric].dropna().to_numpy(), **bootstrap)
-        for metric in MEANS
-        if _has(table, metric)
-    }
-    paired = {metric: compare(reference, table, metric, **bootstrap) for metric in found if metric in reference}
-    found[WORST] = worst_frame(table, **bootstrap)
-    paired[WORST] = compare_worst_frame(reference, table, **bootstrap)
-    row: dict[str, float] = {}
-    for metric, (mean, low, high, _) in found.items():
-        row |= {metric: mean, f"{metric}_low": low, f"{metric}_high": high}
-    for metric, table in paired.items():
-        difference, low, high = table[["difference", "low", "high"]].iloc[0]
-        row |= {f"{metric}_difference": difference, f"{metric}_difference_low": low, f"{metric}_difference_high": high}
-    return row
+    own = _means(table).dropna(axis=1, how="all")
+    shared = own.columns.intersection(means.columns)
+    alone = bootstrap_means(own, **bootstrap)
+    paired = bootstrap_means(paired_differences(means[shared], own[shared]), **bootstrap)
+    found: dict[str, tuple[float, ...]] = {name: tuple(alone.loc[name, ENDS]) for name in alone.index}
+    found |= {f"{name}_difference": tuple(paired.loc[name, ENDS]) for name in paired.index}
+    if has_sequences(table):
+        found[WORST] = worst_frame(table, **bootstrap)[:3]
+        worst = compare_worst_frame(reference, table, **bootstrap).iloc[0]
+        found[f"{WORST}_difference"] = (worst["difference"], worst["low"], worst["high"])
+    ends = ("", "_low", "_high")
+    return {f"{name}{end}": value for name, values in found.items() for end, value in zip(ends, values, strict=True)}
 
 
 def _counts(table: pd.DataFrame) -> dict[str, float]:
@@ -100,5 +98,7 @@ def _counts(table: pd.DataFrame) -> dict[str, float]:
     return {"groups": table["group"].nunique(), "seeds": seeds} | {name: float(n / seeds) for name, n in frames.items()}
 
 
-def _has(table: pd.DataFrame, metric: str) -> bool:
-    return metric in table and bool(table[metric].notna().any())
+def _means(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean of each of `MEANS` that the table has in each group."""
+    require(table, "dice", "hd95", "nc_error", "missed")
+    return group_means(table, [metric for metric in MEANS if metric in table])

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lexy.evaluation.comparison import comparison
 from lexy.evaluation.sequences import sequence_summary
-from lexy.evaluation.summary import published_summary, summarise
+from lexy.evaluation.summary import has_sequences, published_summary, summarise
 from lexy.files import replacing
 
 
@@ -36,7 +36,7 @@ class Tables:
         """From the per-frame tables of all methods, of which `network` is the one evaluated."""
         own = frames[network]
         summary = summarise(own)
-        if own.groupby(["group", "video"]).size().max() > 1:
+        if has_sequences(own):
             summary = pd.concat([summary, sequence_summary(own)])
         others = {name: table for name, table in frames.items() if name != network}
         beside = comparison(frames, network) if others else pd.DataFrame()

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
 from lexy.errors import UserError
-from lexy.evaluation.columns import bootstrap_means, profile, worst_frames
+from lexy.evaluation.columns import bootstrap_means, profile
 from lexy.evaluation.compare import _rank_biserial
-from lexy.evaluation.comparison import MEANS, WORST
+from lexy.evaluation.comparison import QUALITIES, WORST
 from lexy.evaluation.sequences import first_below, with_drop
-from lexy.evaluation.summary import METRICS, group_means, note, require
+from lexy.evaluation.summary import METRICS, group_means, has_sequences, note, require, video_keys
+from lexy.evaluation.worst_frame import worst_of_curves
 
 LEVEL = 0.7  # a video that falls below this Dice once is counted as failed
 DIGITS = 6  # of the number of a table among those that are worked on at once
@@ -34,9 +35,9 @@ def group_values(table: pd.DataFrame) -> pd.DataFrame:
         `dice_first_frame`, `dice_last_frame`, `ever_below_0.7`, and with it `dice_one_step` and `dice_drop`.
     """
     require(table, "dice")
-    keys = _keys(table)
+    keys = video_keys(table)
     metrics = [name for name in METRICS if name in table and table[name].notna().any()]
-    if table.groupby(keys).size().max() == 1:
+    if not has_sequences(table):
         return group_means(table, metrics)
     if "dice_one_step" in table:
         table, metrics = with_drop(table), [*metrics, "dice_one_step", "dice_drop"]
@@ -62,23 +63,26 @@ def all_group_values(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFra
 
 
 def all_curves(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """`profile` of Dice over the frame index of several methods."""
-    stacked = _stacked(tables)
-    parts = _unstacked(profile(stacked, "dice", stacked["frame"]), list(tables))
+    """`profile` of Dice over the frame index of those methods whose videos have several frames."""
+    moving = {name: table for name, table in tables.items() if has_sequences(table)}
+    if not moving:
+        return {}
+    stacked = _stacked(moving)
+    parts = _unstacked(profile(stacked, "dice", stacked["frame"]), list(moving))
     return {name: part.dropna(axis=1, how="all") for name, part in parts.items()}
 
 
 def summaries(
-    tables: Mapping[str, pd.DataFrame], values: Mapping[str, pd.DataFrame], resamples: int = 9999
+    values: Mapping[str, pd.DataFrame], curves: Mapping[str, pd.DataFrame], resamples: int = 9999
 ) -> pd.DataFrame:
     """Every metric of every method with its 95 % interval.
 
     Parameters
     ----------
-    tables : mapping
-        Method → per-frame rows.
     values : mapping
-        Method → `group_values` of these.
+        Method → `group_values`.
+    curves : mapping
+        Method → its curve, of those that `all_curves` gives.
     resamples : int
         Of the bootstrap.
 
@@ -87,29 +91,34 @@ def summaries(
     pd.DataFrame
         Columns: `row`, the method; `metric`; `mean`, `low`, `high`, `method` of the interval, `groups`, `note`.
     """
-    wide = pd.concat(values, axis=1)
-    found = bootstrap_means(wide, resamples=resamples).reset_index(names=["row", "metric"])
-    moving = {name: table for name, table in tables.items() if "dice_first_frame" in values[name]}
-    if moving:
-        worst = worst_frames(all_curves(moving), resamples=resamples).reset_index(names="row").assign(metric=WORST)
-        found = pd.concat([found, worst], ignore_index=True)
-    found["note"] = [note(groups) for groups in found["groups"]]
-    return found[["row", "metric", *COLUMNS, "note"]]
+    found = bootstrap_means(pd.concat(values, axis=1), resamples=resamples).reset_index(names=["row", "metric"])
+    worst = [
+        (name, WORST, *worst_of_curves(curve, resamples=resamples), int(curve.notna().any(axis=1).sum()))
+        for name, curve in curves.items()
+    ]
+    if worst:
+        found = pd.concat([found, pd.DataFrame(worst, columns=["row", "metric", *COLUMNS])], ignore_index=True)
+    return found.assign(note=[note(groups) for groups in found["groups"]])
 
 
 def differences(
-    values: Mapping[str, pd.DataFrame], reference: str, metrics: Sequence[str] = MEANS, resamples: int = 9999
+    values: Mapping[str, pd.DataFrame],
+    curves: Mapping[str, pd.DataFrame],
+    reference: str,
+    metrics: Sequence[str] = QUALITIES,
+    resamples: int = 9999,
 ) -> pd.DataFrame:
     """Paired differences of every method from a reference, method minus reference, over the groups that both have.
 
     Parameters
     ----------
-    values : mapping
-        Method → `group_values`.
+    values, curves : mapping
+        As for `summaries`.
     reference : str
         The method that all others are compared with.
     metrics : sequence of str
-        Those that both methods have are compared.
+        Those that both methods have are compared. The worst frames over the frames that both have, each method's at
+        its own time, in the same resamples; it is no group's own, so it has neither p nor effect.
     resamples : int
         As for `summaries`.
 
@@ -128,25 +137,40 @@ def differences(
     if reference not in values:
         raise UserError(f"no row {reference} to compare with; there are: {', '.join(values) or 'none'}.")
     base, paired, unpaired = values[reference], {}, {}
-    for name, table in values.items():
+    others = [name for name in values if name != reference]
+    for name in others:
         for metric in metrics:
-            if name != reference and metric in table and metric in base:
-                both = pd.concat([table[metric], base[metric]], axis=1, keys=["row", "base"])
+            if metric in values[name] and metric in base:
+                both = pd.concat([values[name][metric], base[metric]], axis=1, keys=["row", "base"])
                 paired[name, metric] = both["row"] - both["base"]
                 unpaired[name, metric] = int((both["row"].notna() ^ both["base"].notna()).sum())
     if not paired:
         return pd.DataFrame()
-    wide = pd.DataFrame(paired)
-    found = bootstrap_means(wide, resamples=resamples).reset_index(names=["row", "metric"])
-    found = found.rename(columns={"mean": "difference"})
-    tested = [_tested(wide[key].dropna().to_numpy()) for key in paired]
+    found = bootstrap_means(pd.DataFrame(paired), resamples=resamples).reset_index(names=["row", "metric"])
+    tested = [_tested(each.dropna().to_numpy()) for each in paired.values()]
     found["p"], found["effect"] = zip(*tested, strict=True)
     found["p_holm"] = found.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy()))
     found["comparisons"] = found.groupby("metric")["p"].transform("count")
     found["n_unpaired"] = [unpaired[key] for key in paired]
+    if WORST in metrics and reference in curves:
+        worst = [_worst_frame(name, curves[name], curves[reference], resamples) for name in others if name in curves]
+        found = pd.concat([found, pd.DataFrame(worst)], ignore_index=True)
+        found = found.sort_values("row", key=lambda rows: rows.map(others.index), kind="stable")
+    found = found.rename(columns={"mean": "difference"})
     found["note"] = [note(groups) for groups in found["groups"]]
     first = ["row", "reference", "metric", "difference", "low", "high", "method", "p", "p_holm", "comparisons"]
     return found.assign(reference=reference)[[*first, "effect", "groups", "n_unpaired", "note"]]
+
+
+def _worst_frame(name: str, curve: pd.DataFrame, base: pd.DataFrame, resamples: int) -> dict[str, object]:
+    """Row of `differences` for the worst frame."""
+    groups = [set(each.index[each.notna().any(axis=1)]) for each in (curve, base)]
+    curve, base = curve.align(base, join="inner")
+    curve, base = curve.where(base.notna()), base.where(curve.notna())
+    both = int(curve.notna().any(axis=1).sum())
+    numbers = (*worst_of_curves(curve, base, resamples=resamples), both)
+    left_out = {"n_unpaired": len(groups[0] | groups[1]) - both, "comparisons": 0}
+    return {"row": name, "metric": WORST, **dict(zip(COLUMNS, numbers, strict=True)), **left_out}
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -184,9 +208,9 @@ def _alike(tables: Mapping[str, pd.DataFrame]) -> list[list[str]]:
     found: dict[tuple[object, ...], list[str]] = {}
     for name, table in tables.items():
         require(table, "dice")
-        moving = bool(table.duplicated(_keys(table)).any())
+        moving = has_sequences(table)
         known = [column for column in (*METRICS, "dice_one_step") if column in table and table[column].notna().any()]
-        found.setdefault((moving, *_keys(table), *known), []).append(name)
+        found.setdefault((moving, *video_keys(table), *known), []).append(name)
     return list(found.values())
 
 
@@ -205,7 +229,3 @@ def _unstacked(values: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.DataF
     owner = values.index.str[:DIGITS].astype(int)
     values = values.set_axis(values.index.str[DIGITS:], axis=0).rename_axis("group")
     return {name: values[owner == at] for at, name in enumerate(names)}
-
-
-def _keys(table: pd.DataFrame) -> list[str]:
-    return [*(["seed"] if "seed" in table else []), "group", "video"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lexy.errors import UserError
 from lexy.evaluation.bootstrap import Interval, bootstrap_mean
-from lexy.evaluation.summary import group_means, note, require
+from lexy.evaluation.summary import group_means, note, require, video_keys
 from lexy.evaluation.worst_frame import worst_frame
 
 CONTRAST_EDGES = (-1.0, -0.5, -0.3, -0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
@@ -89,7 +89,7 @@ def first_below(table: pd.DataFrame, level: float = 0.7) -> pd.DataFrame:
     if not 0 < level <= 1:
         raise UserError(f"level={level} is no Dice to fall below: give one above 0, at most 1")
     require(table, "dice")
-    keys = _video(table)
+    keys = video_keys(table)
     fallen = table["frame"].where(table["dice"] < level).astype(np.float64)
     return table[keys].assign(first_below=fallen).groupby(keys, sort=True)["first_below"].min().reset_index()
 
@@ -139,7 +139,7 @@ def sequence_summary(
     """
     require(table, "dice", "missed", "spurious")
     interval = partial(bootstrap_mean, confidence=confidence, resamples=resamples, seed=seed)
-    keys = _video(table)
+    keys = video_keys(table)
     videos = table.sort_values([*keys, "frame"]).groupby(keys, sort=True)
     first, last = videos.head(1), videos.tail(1)
     falls = ever_below(table, level, confidence=confidence, resamples=resamples, seed=seed)
@@ -174,8 +174,3 @@ def _share_below(videos: pd.DataFrame) -> NDArray[np.float64]:
 def with_drop(table: pd.DataFrame) -> pd.DataFrame:
     """The table with `dice_drop`, one-step minus free-running Dice of each frame."""
     return table.assign(dice_drop=table["dice_one_step"] - table["dice"])
-
-
-def _video(table: pd.DataFrame) -> list[str]:
-    """What tells videos apart."""
-    return [*(["seed"] if "seed" in table else []), "group", "video"]

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from lexy.errors import UserError
-from lexy.evaluation.bootstrap import FEW_GROUPS, bootstrap_mean
+from lexy.evaluation.bootstrap import FEW_GROUPS
+from lexy.evaluation.columns import bootstrap_means, profile
 
 METRICS = (
     "dice",
@@ -48,13 +49,7 @@ def group_means(table: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Dat
         If a column is missing, or one that is always defined has gaps.
     """
     metrics = list(metrics)
-    missing = [name for name in ("group", "video", "frame", *metrics) if name not in table]
-    if missing:
-        raise UserError(f"the table of frames has no column {', '.join(missing)}; make it anew with lexy-evaluate")
-    for name in metrics:
-        gaps = int(table[name].isna().sum())
-        if gaps and name not in MAY_BE_UNDEFINED:
-            raise UserError(f"column {name} of the table of frames has {gaps} gaps, but is defined for every frame")
+    check_columns(table, metrics)
     seeds = ["seed"] if "seed" in table else []
     # Sums depend on the order of their terms in the last digit.
     means = table.sort_values([*seeds, "group", "video", "frame", *metrics])
@@ -84,22 +79,20 @@ def summarise(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int =
         frame counts as one.
     """
     metrics = [name for name in METRICS if name in table]
-    means = group_means(table, metrics)
+    intervals = bootstrap_means(group_means(table, metrics), confidence, resamples, seed)
     rows = []
     for name in metrics:
-        defined = table[table[name].notna()]
-        values = means[name].dropna().to_numpy()
+        defined, interval = table[table[name].notna()], intervals.loc[name].to_dict()
         rows.append(
             {
                 "metric": name,
-                **bootstrap_mean(values, confidence, resamples, seed)._asdict(),
-                "groups": len(values),
+                **interval,
                 "videos": len(defined[["group", "video"]].drop_duplicates()),
                 "frames": len(defined),
                 "n_undefined": len(table) - len(defined),
                 "n_missed": int(table["missed"].sum()),
                 "n_spurious": int(table["spurious"].sum()),
-                "note": note(len(values)),
+                "note": note(interval["groups"]),
             }
         )
     return pd.DataFrame(rows).set_index("metric")
@@ -129,10 +122,8 @@ def published_summary(table: pd.DataFrame) -> pd.DataFrame:
         Index `metric`: dice, sensitivity, specificity, hausdorff_published. Columns: `mean`, `sd`; `units`, the crops
         or videos with a finite value; `n_dropped`, non-finite frames.
     """
-    seeds = ["seed"] if "seed" in table else []
-    keys = [*seeds, "group", "video"]
+    keys, videos = video_keys(table), has_sequences(table)
     table = table.sort_values([*keys, "frame"])
-    videos = bool((table.groupby(keys).size() > 1).any())
     rows = []
     for name in PUBLISHED:
         finite = table[np.isfinite(table[name])]
@@ -161,8 +152,29 @@ def over_time(table: pd.DataFrame, metric: str = "dice") -> pd.Series:
     pd.Series
         Index: `frame`. Values: float64.
     """
-    frames = {frame: group_means(rows, [metric])[metric].mean() for frame, rows in table.groupby("frame", sort=True)}
-    return pd.Series(frames, name=metric, dtype=np.float64).rename_axis("frame")
+    check_columns(table, [metric])
+    return profile(table, metric, table["frame"]).mean().rename(metric).rename_axis("frame")
+
+
+def video_keys(table: pd.DataFrame) -> list[str]:
+    """Columns that tell videos apart."""
+    return [*(["seed"] if "seed" in table else []), "group", "video"]
+
+
+def has_sequences(table: pd.DataFrame) -> bool:
+    """Whether a video has several frames; of stills each is a video of its own."""
+    return bool(table.duplicated(video_keys(table)).any())
+
+
+def check_columns(table: pd.DataFrame, metrics: Sequence[str]) -> None:
+    """UserError if a table of frames lacks one of these metrics, or has gaps in one that is always defined."""
+    missing = [name for name in ("group", "video", "frame", *metrics) if name not in table]
+    if missing:
+        raise UserError(f"the table of frames has no column {', '.join(missing)}; make it anew with lexy-evaluate")
+    for name in metrics:
+        gaps = int(table[name].isna().sum())
+        if gaps and name not in MAY_BE_UNDEFINED:
+            raise UserError(f"column {name} of the table of frames has {gaps} gaps, but is defined for every frame")
 
 
 def require(table: pd.DataFrame, *columns: str) -> None:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from lexy.errors import UserError
 from lexy.evaluation.bootstrap import DRAWS_AT_ONCE, Interval
-from lexy.evaluation.summary import METRICS, group_means, note, require
+from lexy.evaluation.columns import profile
+from lexy.evaluation.summary import METRICS, check_columns, note, require
 
 # Shares of agreement, of which the smallest is the worst; of every other metric (distances, errors) the largest is.
 AGREEMENT = {"dice", "iou", "sensitivity", "specificity", "surface_dice", "dice_one_step"}
@@ -45,8 +46,40 @@ def worst_frame(
     UserError
         If the metric is unknown or missing, or one that is always defined has gaps.
     """
-    sign, curves = _sign(metric), _curves(table, metric).dropna(how="all").to_numpy()
-    return _bootstrap(lambda counts: _worst(curves, counts, sign), curves.shape, confidence, resamples, seed)
+    sign = _sign(metric)
+    return worst_of_curves(_curves(table, metric), sign=sign, confidence=confidence, resamples=resamples, seed=seed)
+
+
+def worst_of_curves(
+    curves: pd.DataFrame,
+    others: pd.DataFrame | None = None,
+    *,
+    sign: int = 1,
+    confidence: float = 0.95,
+    resamples: int = 9999,
+    seed: int = 0,
+) -> Interval:
+    """`worst_frame` of curves; or theirs minus that of `others`, each at its own time, in the same resamples.
+
+    Parameters
+    ----------
+    curves, others : pd.DataFrame
+        (G, F) mean of each group at each frame index, NaN where there is none. Groups without any are left out.
+    sign : int
+        1 where the smallest value is the worst, -1 where the largest is.
+    confidence, resamples, seed
+        As for `summarise`.
+    """
+    known = curves.notna().any(axis=1)
+    if others is not None:
+        known &= others.notna().any(axis=1)
+    arrays = [each[known].to_numpy(np.float64) for each in (curves, others) if each is not None]
+
+    def statistic(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        worst, *reference = [_worst(array, counts, sign) for array in arrays]
+        return worst - reference[0] if reference else worst
+
+    return _bootstrap(statistic, arrays[0].shape, confidence, resamples, seed)
 
 
 def compare_worst_frame(
@@ -87,22 +120,19 @@ def compare_worst_frame(
             f"{f' and {len(unpaired) - 5} more' if len(unpaired) > 5 else ''}. Evaluate both runs on the same data, "
             "from the same start"
         )
-    known = first.notna().any(axis=1) & second.notna().any(axis=1)
-    curves, others = first[known].to_numpy(), second[known].to_numpy()
-
-    def difference(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return _worst(curves, counts, sign) - _worst(others, counts, sign)
-
-    mean, low, high, method = _bootstrap(difference, curves.shape, confidence, resamples, seed)
+    mean, low, high, method = worst_of_curves(
+        first, second, sign=sign, confidence=confidence, resamples=resamples, seed=seed
+    )
+    groups = int((first.notna().any(axis=1) & second.notna().any(axis=1)).sum())
     row = {
         "metric": f"{metric}_worst_frame",
         "difference": mean,
         "low": low,
         "high": high,
         "method": method,
-        "groups": len(curves),
-        "n_undefined": len(first) - len(curves),
-        "note": note(len(curves)),
+        "groups": groups,
+        "n_undefined": len(first) - groups,
+        "note": note(groups),
     }
     return pd.DataFrame([row]).set_index("metric")
 
@@ -134,7 +164,10 @@ def _bootstrap(
 def _worst(curves: NDArray[np.float64], counts: NDArray[np.float64], sign: int) -> NDArray[np.float64]:
     """Worst over time of the means of curves (G, F), NaN where undefined, with each group counted so often (R, G)."""
     known = ~np.isnan(curves)
-    total, weight = counts @ np.where(known, curves, 0.0), counts @ known.astype(np.float64)
+    total = counts @ np.where(known, curves, 0.0)
+    if known.all():
+        return sign * (sign * total).min(axis=1) / counts.sum(axis=1)
+    weight = counts @ known.astype(np.float64)
     means = np.divide(sign * total, weight, out=np.full_like(total, np.inf), where=weight > 0)
     return sign * means.min(axis=1)
 
@@ -151,5 +184,5 @@ def _sign(metric: str) -> int:
 def _curves(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Each group's mean, seeds averaged, at each frame index: groups × frames, NaN where there is none."""
     require(table, metric)
-    frames = {frame: group_means(rows, [metric])[metric] for frame, rows in table.groupby("frame", sort=True)}
-    return pd.DataFrame(frames).sort_index()
+    check_columns(table, [metric])
+    return profile(table, metric, table["frame"])

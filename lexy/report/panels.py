@@ -14,6 +14,7 @@ from lexy.files import replacing
 from lexy.report import PHANTOM
 
 COLUMNS = ("image", "truth", "prediction", "error")
+PLACES = {"left": 0.01, "right": 0.99, "bottom": 0.02, "top": 0.78, "wspace": 0.05}  # of the pictures in a figure
 
 
 def cases(count: int) -> dict[str, int]:
@@ -104,15 +105,17 @@ def draw_panels(
 
 def _figure(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray, title: str) -> Figure:
     overlap, total = (truth & predicted).sum(), truth.sum() + predicted.sum()
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    figure = Figure(figsize=(10, 3.2))
     dice = f"{2 * overlap / total:.3f}" if total else "1 (both empty)"
     figure.suptitle(f"{title}   Dice {dice}", fontsize=10, parse_math=False)  # names of videos may have a $
     error = np.ones((*truth.shape, 3))
     error[truth & predicted] = (0.8, 0.8, 0.8)
     error[predicted & ~truth] = (0.84, 0.37, 0.0)  # vermillion and blue of Okabe and Ito's palette
     error[truth & ~predicted] = (0.0, 0.45, 0.7)
-    for axes, name, picture in zip(figure.subplots(1, 4), COLUMNS, (image, truth, predicted, error), strict=True):
+    places = figure.subplots(1, 4, gridspec_kw=PLACES)
+    for axes, name, picture in zip(places, COLUMNS, (image, truth, predicted, error), strict=True):
         axes.imshow(picture, cmap="gray", interpolation="nearest")
         axes.set_title(name if name != "error" else "error (orange: too much, blue: missed)", fontsize=9)
+        axes.set(xticks=[], yticks=[])  # or their places would be worked out, to be thrown away
         axes.set_axis_off()
     return figure

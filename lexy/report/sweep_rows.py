@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lexy.errors import UserError
-from lexy.evaluation.rows import all_group_values, differences, summaries
+from lexy.evaluation.rows import all_curves, all_group_values, differences, summaries
 from lexy.evaluation.summary import require
 from lexy.files import fingerprint
 from lexy.report.runs import Run
@@ -173,7 +173,7 @@ def compare_runs(trained: Sequence[Trained], reference: str | None = None, resam
 def _comparison(title: str, rows: list[Row], reference: str | None, resamples: int) -> Comparison:
     base = _named(rows, reference) if reference is not None else None
     frames = {row.name: row.frames for row in rows}
-    values = all_group_values(frames)
+    values, curves = all_group_values(frames), all_curves(frames)
     name = (base or rows[0]).name
     embedded = any(bool(one.run.data.get("embedded")) for row in rows for one in row.runs)
     return Comparison(
@@ -181,8 +181,8 @@ def _comparison(title: str, rows: list[Row], reference: str | None, resamples: i
         tuple(rows),
         name,
         embedded,
-        summaries(frames, values, resamples=resamples),
-        differences(values, name, resamples=resamples),
+        summaries(values, curves, resamples=resamples),
+        differences(values, curves, name, resamples=resamples),
     )
 
 

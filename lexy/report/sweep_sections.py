@@ -103,7 +103,8 @@ def _differences(comparison: Comparison) -> str:
     header = ["row", "metric", "row minus reference", "effect", "p", "p, Holm", "groups"]
     text = (
         f"Reference: {comparison.reference}. Paired by group; Wilcoxon signed-rank test; effect: matched-pairs "
-        "rank-biserial correlation; p corrected by Holm for all comparisons of a metric with the reference."
+        "rank-biserial correlation; p corrected by Holm for all comparisons of a metric with the reference. A worst "
+        "frame is no group's own, so it has an interval alone."
     )
     return f'<h3>Paired differences</h3><p class="note">{html.text(text)}</p>{sortable(header, lines, "differences")}'
 

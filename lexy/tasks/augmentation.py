@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Interval
+from kornia.filters import gaussian_blur2d
 from torch import Generator, Tensor
 from torch.nn import functional
 
@@ -158,8 +159,6 @@ def _symmetric(count: int, draw: Generator) -> Tensor:
 
 
 def _blurred(frames: Tensor, sigma: Tensor) -> Tensor:
-    from kornia.filters import gaussian_blur2d
-
     chosen = sigma > 0
     if not chosen.any():
         return frames

@@ -5,13 +5,14 @@ from frame_tables import THREE, curves, frames
 
 from lexy.errors import UserError
 from lexy.evaluation.bootstrap import bootstrap_mean
-from lexy.evaluation.columns import bootstrap_means, profile, worst_frames
+from lexy.evaluation.columns import bootstrap_means, profile
 from lexy.evaluation.compare import compare
+from lexy.evaluation.comparison import WORST
 from lexy.evaluation.folds import join
 from lexy.evaluation.rows import all_curves, all_group_values, differences, group_values, holm, summaries
 from lexy.evaluation.sequences import sequence_summary
 from lexy.evaluation.summary import METRICS, summarise
-from lexy.evaluation.worst_frame import worst_frame
+from lexy.evaluation.worst_frame import compare_worst_frame
 
 FEW = 500
 NUMBERS = ["mean", "low", "high"]
@@ -36,16 +37,6 @@ def test_many_columns_have_the_digits_of_one():
         assert (found.loc[name, "method"], found.loc[name, "groups"]) == (expected.method, len(known))
 
 
-def test_the_worst_frame_has_the_digits_of_the_other_room():
-    tables = {"a": table(), "b": table(seed=1), "short": table(length=3), "two": table(groups=2)}
-    tables["gaps"] = tables["a"].drop(index=[3, 4, 8])
-    found = worst_frames({n: profile(t, "dice", t["frame"]) for n, t in tables.items()}, resamples=FEW)
-    for name, one in tables.items():
-        expected = worst_frame(one, resamples=FEW)
-        np.testing.assert_allclose(found.loc[name, NUMBERS].astype(float), expected[:3], rtol=1e-9)
-        assert found.loc[name, "method"] == expected.method
-
-
 def test_a_profile_averages_videos_before_groups():
     rows = frames(("a", "v", 0, 1.0), ("a", "v", 0, 0.0), ("a", "w", 0, 1.0), ("b", "v", 1, 0.25))
     found = profile(rows, "dice", rows["frame"])
@@ -61,7 +52,7 @@ def test_a_profile_averages_videos_before_groups():
 def test_rows_say_what_the_summary_of_a_run_says():
     one = table(dice_one_step=0.9)
     expected = pd.concat([summarise(one, resamples=FEW), sequence_summary(one, resamples=FEW)])
-    found = summaries({"a": one}, {"a": group_values(one)}, resamples=FEW).set_index("metric")
+    found = summaries({"a": group_values(one)}, all_curves({"a": one}), resamples=FEW).set_index("metric")
     assert set(found.index) == set(expected.index)
     found = found.loc[expected.index]
     np.testing.assert_allclose(found[NUMBERS].astype(float), expected[NUMBERS].astype(float), rtol=1e-9)
@@ -78,23 +69,31 @@ def test_many_tables_at_once_are_what_each_is_alone():
     for name, one in tables.items():
         pd.testing.assert_frame_equal(found[name], group_values(one), check_exact=True)
     curves_of = all_curves(tables)
+    assert set(curves_of) == set(tables) - {"stills"}
     for name, one in tables.items():
+        if name == "stills":
+            continue
         expected = profile(one, "dice", one["frame"])
         pd.testing.assert_frame_equal(curves_of[name], expected, check_exact=True, check_names=False)
 
 
 def test_stills_have_no_worst_frame():
     one = table(length=1)
-    found = summaries({"a": one}, {"a": group_values(one)}, resamples=FEW)
+    found = summaries({"a": group_values(one)}, all_curves({"a": one}), resamples=FEW)
     assert set(found["metric"]) == set(METRICS)
 
 
 def test_differences_are_those_of_compare():
     tables = {name: table(seed=seed) for seed, name in enumerate(("a", "b", "c"))}
     values = {name: group_values(one) for name, one in tables.items()}
-    found = differences(values, "a", ["dice", "hd95"], resamples=FEW)
-    assert list(found["row"]) == ["b", "b", "c", "c"]
-    for row in found.itertuples():
+    found = differences(values, all_curves(tables), "a", ["dice", "hd95", WORST], resamples=FEW)
+    assert list(found["row"]) == ["b", "b", "b", "c", "c", "c"]
+    for row in found[found["metric"] == WORST].itertuples():
+        expected = compare_worst_frame(tables[row.row], tables["a"], resamples=FEW).iloc[0]
+        for name in ("difference", "low", "high", "groups"):
+            assert getattr(row, name) == pytest.approx(expected[name], rel=1e-9)
+        assert np.isnan([row.p, row.p_holm, row.effect]).all()
+    for row in found[found["metric"] != WORST].itertuples():
         expected = compare(tables[row.row], tables["a"], row.metric, resamples=FEW).iloc[0]
         for name in ("difference", "low", "high", "p", "effect", "groups"):
             assert getattr(row, name) == pytest.approx(expected[name], rel=1e-9)
@@ -106,11 +105,17 @@ def test_differences_are_those_of_compare():
 def test_only_shared_groups_are_compared_and_the_others_counted():
     first, second = (table(seed=seed) for seed in (0, 1))
     values = {"a": group_values(first), "b": group_values(second[second["group"] > "g02"])}
-    row = differences(values, "a", ["dice"], resamples=FEW).iloc[0]
+    row = differences(values, {}, "a", ["dice"], resamples=FEW).iloc[0]
     assert (row["groups"], row["n_unpaired"]) == (9, 3)
+    first = first[(first["group"] != "g11") & (first["frame"] > 0)]
+    curves_of = all_curves({"a": first, "b": second})
+    row = differences(values, curves_of, "a", resamples=FEW).set_index("metric").loc[WORST]
+    common = second[(second["group"] != "g11") & (second["frame"] > 0)]
+    assert row["difference"] == pytest.approx(compare_worst_frame(common, first, resamples=FEW)["difference"].iloc[0])
+    assert (row["groups"], row["n_unpaired"]) == (11, 1)
     with pytest.raises(UserError, match="no row z to compare with; there are: a, b"):
-        differences(values, "z")
-    assert differences({"a": values["a"]}, "a").empty
+        differences(values, {}, "z")
+    assert differences({"a": values["a"]}, {}, "a").empty
 
 
 def test_holm_by_hand():

@@ -30,6 +30,11 @@ def test_comparison_by_hand() -> None:
     assert not any("one_step" in name or "drop" in name for name in comparison({"a": copied}, "a", resamples=FEW))
 
 
+def test_stills_have_no_worst_frame() -> None:
+    stills = THREE[THREE["frame"] == 0]
+    assert not any("worst" in name for name in comparison({"a": stills, "b": stills}, "a", resamples=FEW))
+
+
 def test_comparison_says_which_method_does_not_fit() -> None:
     with pytest.raises(UserError, match="no method c to compare with; there are: a, b"):
         comparison({"a": THREE, "b": THREE}, "c")
