@@ -1,6 +1,7 @@
 """Interrupted runs go on to exactly the figures of an undisturbed one."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -52,6 +53,15 @@ def interrupt(work, after_epochs: int, number: signal.Signals) -> int:
     return process.wait(timeout=60)
 
 
+def date_ahead(folder) -> None:
+    """Make the files of a run look as they do once the clock has jumped back by a year."""
+    status = folder / "status.json"
+    facts = json.loads(status.read_text())
+    status.write_text(json.dumps(facts | {"started": facts["started"].replace("20", "21", 1)}))
+    for path in folder.rglob("*"):
+        os.utime(path, (time.time() + 3e7,) * 2)
+
+
 @pytest.mark.parametrize(
     ("after_epochs", "number"),
     [(0, signal.SIGKILL), (2, signal.SIGKILL), (1, signal.SIGINT), (3, signal.SIGTERM)],
@@ -62,9 +72,11 @@ def test_resumed_run_equals_the_undisturbed_one(undisturbed, tmp_path, after_epo
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     status = json.loads((folder / "status.json").read_text())
     assert status["state"] == ("running" if number == signal.SIGKILL else "interrupted")
+    date_ahead(folder)
     done = run_forked(tmp_path, "train", *ARGUMENTS, "resume=auto")
     assert done.returncode == 0, done.stderr
     assert [item.name for item in (tmp_path / "outputs" / "runs").iterdir()] == [undisturbed.name]
+    assert json.loads((folder / "status.json").read_text())["seconds"] > 0
     logs = [
         pd.read_csv(place / "metrics.csv").drop(columns=["train/clips_per_second", "train/seconds"])
         for place in (undisturbed, folder)

@@ -38,7 +38,7 @@ pieces = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(pieces, st.integers(0, 10))
 def test_written_in_pieces_or_merged_it_is_the_same(
     tmp_path_factory: pytest.TempPathFactory, kinds: list[tuple[int, type]], cut: int

@@ -90,7 +90,7 @@ boxes = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(boxes)
 def test_every_mask_is_the_union_of_large_pieces_in_its_window(boxes: list[tuple[int, int, int, int]]) -> None:
     labels = squares(64, *boxes)
@@ -159,7 +159,7 @@ def test_contrast_is_nucleus_minus_ring_within_the_foreground(nucleus: float) ->
     assert ring_contrast(image, mask) == pytest.approx(nucleus - (0.6 + 0.3 * 28 / ring))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(boxes, st.integers(0, 99))
 def test_the_ring_is_the_mask_dilated_by_a_box_minus_the_mask(
     boxes: list[tuple[int, int, int, int]], seed: int

@@ -13,7 +13,7 @@ def linear(image: np.ndarray, size: int) -> np.ndarray:
     return resize(image.astype(np.float32), (size, size), order=1, anti_aliasing=True, preserve_range=True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sides, sides, st.integers(1, 64), st.sampled_from([np.uint8, np.uint16]), st.integers(0, 99))
 def test_proteins_are_what_scikit_image_makes_of_them(
     rows: int, columns: int, size: int, dtype: type, seed: int
@@ -26,7 +26,7 @@ def test_proteins_are_what_scikit_image_makes_of_them(
     np.testing.assert_allclose(resized, linear(image, size), rtol=0, atol=2e-6 * top)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(sides, sides, st.integers(1, 90), st.integers(0, 99))
 def test_labels_are_exactly_what_scikit_image_makes_of_them(rows: int, columns: int, size: int, seed: int) -> None:
     labels = np.random.default_rng(seed).integers(0, 60000, (rows, columns)).astype(np.uint16)

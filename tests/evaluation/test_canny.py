@@ -10,7 +10,7 @@ from lexy.evaluation import canny as module
 from lexy.evaluation.canny import canny_edges, published_hausdorff
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(symmetric_blobs())
 def test_edges_equal_scikit_image(mask: np.ndarray) -> None:
     np.testing.assert_array_equal(canny_edges(torch.from_numpy(mask)[None])[0].numpy(), canny(mask, sigma=1))

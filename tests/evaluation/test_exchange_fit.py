@@ -85,7 +85,7 @@ def test_too_short_a_video():
 
 
 @given(seed=st.integers(0, 20))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_the_light_is_found_within_a_frame(seed):
     noisy = curve(half=30) + np.random.default_rng(seed).normal(0, 0.02, 30)
     on, off = find_light(TIME, noisy)

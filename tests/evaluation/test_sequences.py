@@ -29,7 +29,7 @@ def test_over_contrast_by_hand() -> None:
     assert found.iloc[-1][["low", "high"]].isna().all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.floats(-1.2, 1.2) | st.just(float("nan")), min_size=1, max_size=12))
 def test_every_frame_is_in_one_bin(contrast: list[float]) -> None:
     table = frames(*[("x", "a", t, 0.5) for t in range(len(contrast))], contrast=contrast)

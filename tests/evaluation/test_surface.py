@@ -68,7 +68,7 @@ def test_equals_monai_and_scikit_image(height: int, width: int) -> None:
     np.testing.assert_array_equal(result["hausdorff"], [hausdorff_distance(a, b) for a, b in edges])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.integers(1, 20), st.integers(1, 20))
 def test_symmetric_and_the_same_one_by_one(seed: int, height: int, width: int) -> None:
     predicted, truth = pairs(seed, height, width)

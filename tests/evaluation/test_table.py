@@ -81,7 +81,7 @@ def test_evaluate_thresholds_at_one_half_and_sorts() -> None:
     assert below["tp"].sum() + below["fp"].sum() == 0
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.permutations(range(3)))
 def test_the_order_of_batches_does_not_matter(order: list[int]) -> None:
     whole = clips()

@@ -67,7 +67,7 @@ def test_an_interval_needs_three_groups() -> None:
     assert np.isnan([found.low, found.high]).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(grids)
 def test_worst_frame_lies_between_the_minimum_and_the_mean(values: list[list[float]]) -> None:
     table = curves(values)
@@ -80,7 +80,7 @@ def test_worst_frame_lies_between_the_minimum_and_the_mean(values: list[list[flo
     assert distances.mean == pytest.approx(10 * (1 - found.mean))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0, 1), st.integers(3, 6))
 def test_a_constant_table_has_one_value(value: float, groups: int) -> None:
     found = worst_frame(curves([[value] * 4] * groups), resamples=FEW)

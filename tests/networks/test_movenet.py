@@ -28,7 +28,7 @@ def test_without_flow_and_correction_it_is_the_copied_mask():
         assert torch.equal((logits[:, time] >= 0).float(), mask)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(-4, 4), st.integers(-4, 4))
 def test_a_constant_flow_is_a_translation(down, across):
     # The value of a pixel lies 2 · shift / size half image sizes away.

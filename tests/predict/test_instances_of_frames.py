@@ -13,7 +13,7 @@ def soft(mask):
     return np.where(mask, 0.9, 0.1).astype(np.float32)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(14, 24), st.floats(0.75, 1.0), st.floats(0, np.pi), st.floats(0, 1), st.floats(0, 1))
 def test_overlapping_discs_are_split_between_their_centres(diameter, apart, angle, down, right):
     centre = np.array([32 + down, 48 + right])
@@ -26,7 +26,7 @@ def test_overlapping_discs_are_split_between_their_centres(diameter, apart, angl
     assert areas.min() > 0.75 * areas.max()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(10, 24), st.floats(0, 0.25), st.floats(0, np.pi), st.floats(0, 1), st.floats(0, 1))
 def test_what_has_no_neck_is_one(diameter, apart, angle, down, right):
     centre = np.array([32 + down, 48 + right])

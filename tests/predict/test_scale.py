@@ -70,7 +70,7 @@ def test_resampling_keeps_means_and_places():
     assert (there - ramp)[:, 3:-3].mean().abs() < 1e-3  # no shift there and back
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     arrays.arrays(
         np.float32,

@@ -20,7 +20,7 @@ from lexy.predict.tiles import TiledNetwork, Tiles
 SIDES = st.integers(1, 90)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(SIDES, SIDES, st.integers(1, 40), st.integers(1, 40), st.floats(0, 0.9))
 def test_what_is_cut_is_put_together_again(height, width, tall, wide, overlap):
     tiles = Tiles((height, width), (tall, wide), overlap)
@@ -31,7 +31,7 @@ def test_what_is_cut_is_put_together_again(height, width, tall, wide, overlap):
     torch.testing.assert_close(tiles.blend(torch.ones_like(cut)), torch.ones(height, width))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(20, 300), st.floats(0, 0.9))
 def test_neighbours_overlap_as_asked(side, overlap):
     starts = Tiles((side, 20), (20, 20), overlap)._rows.target[:, 0]

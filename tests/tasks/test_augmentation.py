@@ -81,7 +81,7 @@ def test_quarter_turns_of_frames_that_are_not_square_are_refused():
         Augmentation()(clip(width=48), (0, 0, 0))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     angle=st.floats(-180, 180),
     scale=st.floats(0.7, 1.4),

@@ -85,7 +85,7 @@ class TestOneStep:
 
 
 class TestUnrolled:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.integers(2, 9), st.integers(2, 8), st.integers(1, 4), st.integers(0, 2**20))
     def test_a_window_is_evenly_spaced_inside_the_clip_and_in_the_order_asked_for(self, time, length, skip, seed):
         for reverse in (0.0, 1.0):

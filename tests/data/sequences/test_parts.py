@@ -21,7 +21,7 @@ from lexy.data.sequences.motion import linear_maps, sampling_grid, smooth_paths
 from lexy.data.sequences.selection import area_and_centroid, otsu_threshold, touches_border
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     sigma=st.lists(st.floats(0, 4), min_size=2, max_size=4),
     size=st.tuples(st.integers(8, 30), st.integers(8, 30)),
@@ -34,7 +34,7 @@ def test_blur_is_scipys(sigma, size, seed):
         np.testing.assert_allclose(out, ndimage.gaussian_filter(image, np.float32(width), mode="nearest"), atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 999), levels=st.integers(2, 300))
 def test_otsu_is_scikit_images(seed, levels):
     images = np.random.default_rng(seed).integers(0, levels, (3, 1, 12, 17)) ** 2 / levels**2
@@ -121,7 +121,7 @@ def test_paths_start_at_rest_and_have_the_asked_spread():
     assert paths[..., 2].std().item() == pytest.approx(2**0.5, rel=0.1)  # of the difference of two values
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     angle=st.floats(-3, 3),
     shift=st.tuples(st.floats(-5, 5), st.floats(-5, 5)),

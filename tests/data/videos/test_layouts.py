@@ -197,7 +197,7 @@ class TestFrameFiles:
         with pytest.raises(UserError, match="no such folder"):
             FrameFiles(PUBLISHED).recordings(tmp_path / "none")
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(first=st.integers(0, 200), count=st.integers(1, 12))
     def test_any_numbers_come_in_order(self, tmp_path_factory, first, count):
         folder = tmp_path_factory.mktemp("frames")
@@ -313,7 +313,7 @@ class TestChallengeFolders:
 
 
 class TestPhysical:
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(size=st.floats(0.01, 50), interval=st.floats(0.1, 5000), unit=st.sampled_from(["µm", "nm", "mm"]))
     def test_ome(self, tmp_path_factory, size, interval, unit):
         path = tmp_path_factory.mktemp("ome") / "a.ome.tif"
@@ -324,7 +324,7 @@ class TestPhysical:
         factor = {"µm": 1, "nm": 1e-3, "mm": 1e3}[unit]
         assert found == pytest.approx((size * factor, interval / 1000))
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(
         size=st.floats(0.01, 50),
         interval=st.floats(0.1, 5000),

@@ -137,7 +137,7 @@ def test_modern_frames_are_averaged_not_picked():
     np.testing.assert_allclose(made, 0.5, atol=0.05)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(20, 70), st.integers(16, 64), st.integers(0, 99))
 def test_modern_masks_by_share_of_area(side, size, seed):
     """Against each pixel cut into `size` × `size` equal parts, which meet those of the result exactly."""
