@@ -21,8 +21,10 @@ def joined(folders: Sequence[Path], name: str = "test_frames") -> pd.DataFrame:
     Raises
     ------
     UserError
-        A folder has no table, or a group is in two of them.
+        There is no folder, one has no table, or a group is in two of them.
     """
+    if not folders:
+        raise UserError("a row without runs: name their folders after its name.")
     tables = []
     for folder in folders:
         path = folder / f"{name}.parquet"

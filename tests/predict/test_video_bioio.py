@@ -77,3 +77,21 @@ def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch, suffix
     monkeypatch.setitem(sys.modules, "bioio", None)  # an import that fails
     (tmp_path / f"a{suffix}").write_bytes(b"")
     assert 'pip install "lexy[bioio]"' in complaint(lambda: open_video(tmp_path / f"a{suffix}"))
+
+
+def test_a_real_czi_is_read_plane_by_plane(tmp_path):
+    czi = pytest.importorskip("pylibCZIrw.czi", reason="the bioio extra is not installed")
+    planes = np.random.default_rng(0).integers(0, 60000, (3, 2, 40, 64), dtype=np.uint16)
+    path = tmp_path / "a.czi"
+    with czi.create_czi(str(path)) as file:
+        for time, channel in np.ndindex(3, 2):
+            file.write(data=planes[time, channel][..., None], plane={"T": time, "C": channel, "Z": 0})
+        file.write_metadata(document_name="a", channel_names={0: "reporter", 1: "marker"}, scale_x=5e-7, scale_y=5e-7)
+    with open_video(path, channel=1) as video:
+        assert (video.n_frames, video.shape, video.pixel_size) == (3, (40, 64), 0.5)
+        for time in range(3):
+            np.testing.assert_array_equal(video.read(time), planes[time, 1])
+    assert "0 = reporter, 1 = marker" in complaint(lambda: open_video(path))
+    cut = tmp_path / "cut.czi"
+    cut.write_bytes(path.read_bytes()[:3000])
+    assert "cut.czi: cannot be read" in complaint(lambda: open_video(cut, channel=1))

@@ -78,6 +78,9 @@ def test_a_reference_that_is_no_row_is_named(tmp_path):
     done = script("join_folds.py", "--row", "new", run, "--reference", "other")
     assert done.returncode == 1
     assert "--reference other: no such row; there are: new" in done.stderr
+    done = script("join_folds.py", "--row", "new", run, "--row", "empty")
+    assert done.returncode == 1
+    assert done.stderr == "error: a row without runs: name their folders after its name.\n"
 
 
 def test_the_benchmark_runs():
