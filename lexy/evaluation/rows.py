@@ -13,7 +13,7 @@ from lexy.evaluation.compare import _rank_biserial
 from lexy.evaluation.comparison import QUALITIES, WORST
 from lexy.evaluation.sequences import first_below, with_drop
 from lexy.evaluation.summary import METRICS, group_means, has_sequences, note, require, video_keys
-from lexy.evaluation.worst_frame import worst_of_curves
+from lexy.evaluation.worst_frame import Curves, worst_of_curves
 
 LEVEL = 0.7  # a video that falls below this Dice once is counted as failed
 DIGITS = 6  # of the number of a table among those that are worked on at once
@@ -92,12 +92,9 @@ def summaries(
         Columns: `row`, the method; `metric`; `mean`, `low`, `high`, `method` of the interval, `groups`, `note`.
     """
     found = bootstrap_means(pd.concat(values, axis=1), resamples=resamples).reset_index(names=["row", "metric"])
-    worst = [
-        (name, WORST, *worst_of_curves(curve, resamples=resamples), int(curve.notna().any(axis=1).sum()))
-        for name, curve in curves.items()
-    ]
-    if worst:
-        found = pd.concat([found, pd.DataFrame(worst, columns=["row", "metric", *COLUMNS])], ignore_index=True)
+    if curves:
+        worst = _worst_frames({name: (curve, None) for name, curve in curves.items()}, resamples)
+        found = pd.concat([found, worst], ignore_index=True)
     return found.assign(note=[note(groups) for groups in found["groups"]])
 
 
@@ -152,9 +149,13 @@ def differences(
     found["p_holm"] = found.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy()))
     found["comparisons"] = found.groupby("metric")["p"].transform("count")
     found["n_unpaired"] = [unpaired[key] for key in paired]
-    if WORST in metrics and reference in curves:
-        worst = [_worst_frame(name, curves[name], curves[reference], resamples) for name in others if name in curves]
-        found = pd.concat([found, pd.DataFrame(worst)], ignore_index=True)
+    moving = [name for name in others if name in curves and reference in curves and WORST in metrics]
+    if moving:
+        pairs = {name: _common(curves[name], curves[reference]) for name in moving}
+        worst = _worst_frames(pairs, resamples).assign(comparisons=0)
+        every = [len(set(_defined(curves[name])) | set(_defined(curves[reference]))) for name in moving]
+        worst["n_unpaired"] = every - worst["groups"]
+        found = pd.concat([found, worst], ignore_index=True)
         found = found.sort_values("row", key=lambda rows: rows.map(others.index), kind="stable")
     found = found.rename(columns={"mean": "difference"})
     found["note"] = [note(groups) for groups in found["groups"]]
@@ -162,15 +163,25 @@ def differences(
     return found.assign(reference=reference)[[*first, "effect", "groups", "n_unpaired", "note"]]
 
 
-def _worst_frame(name: str, curve: pd.DataFrame, base: pd.DataFrame, resamples: int) -> dict[str, object]:
-    """Row of `differences` for the worst frame."""
-    groups = [set(each.index[each.notna().any(axis=1)]) for each in (curve, base)]
+def _worst_frames(pairs: Mapping[str, Curves], resamples: int) -> pd.DataFrame:
+    """Rows of `summaries` or `differences` for the worst frame."""
+    intervals = worst_of_curves(list(pairs.values()), resamples=resamples)
+    rows = [
+        (name, WORST, *interval, len(_defined(pair[0])))
+        for (name, pair), interval in zip(pairs.items(), intervals, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["row", "metric", *COLUMNS])
+
+
+def _common(curve: pd.DataFrame, base: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both over the groups and frames that both have."""
     curve, base = curve.align(base, join="inner")
-    curve, base = curve.where(base.notna()), base.where(curve.notna())
-    both = int(curve.notna().any(axis=1).sum())
-    numbers = (*worst_of_curves(curve, base, resamples=resamples), both)
-    left_out = {"n_unpaired": len(groups[0] | groups[1]) - both, "comparisons": 0}
-    return {"row": name, "metric": WORST, **dict(zip(COLUMNS, numbers, strict=True)), **left_out}
+    return curve.where(base.notna()), base.where(curve.notna())
+
+
+def _defined(curve: pd.DataFrame) -> pd.Index:
+    """The groups that have a value."""
+    return curve.index[curve.notna().any(axis=1)]
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:

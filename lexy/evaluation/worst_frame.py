@@ -1,6 +1,7 @@
 """The worst frame of sequences: the minimum over time of the mean over groups."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from lexy.evaluation.summary import METRICS, check_columns, note, require
 # Shares of agreement, of which the smallest is the worst; of every other metric (distances, errors) the largest is.
 AGREEMENT = {"dice", "iou", "sensitivity", "specificity", "surface_dice", "dice_one_step"}
 EQUAL = 1e-12  # what rounding makes of equal values
+
+Curves = tuple[pd.DataFrame, pd.DataFrame | None]
 
 
 def worst_frame(
@@ -47,39 +50,49 @@ def worst_frame(
         If the metric is unknown or missing, or one that is always defined has gaps.
     """
     sign = _sign(metric)
-    return worst_of_curves(_curves(table, metric), sign=sign, confidence=confidence, resamples=resamples, seed=seed)
+    pair = (_curves(table, metric), None)
+    return worst_of_curves([pair], sign=sign, confidence=confidence, resamples=resamples, seed=seed)[0]
 
 
 def worst_of_curves(
-    curves: pd.DataFrame,
-    others: pd.DataFrame | None = None,
+    curves: Sequence[Curves],
     *,
     sign: int = 1,
     confidence: float = 0.95,
     resamples: int = 9999,
     seed: int = 0,
-) -> Interval:
-    """`worst_frame` of curves; or theirs minus that of `others`, each at its own time, in the same resamples.
+) -> list[Interval]:
+    """`worst_frame` of several curves at once; or of one minus that of another, each at its own time.
 
     Parameters
     ----------
-    curves, others : pd.DataFrame
-        (G, F) mean of each group at each frame index, NaN where there is none. Groups without any are left out.
+    curves : sequence of (DataFrame, DataFrame or None)
+        (G, F) mean of each group at each frame index, NaN where there is none, and the one to be subtracted, which is
+        resampled with it. Groups without any frame are left out.
     sign : int
         1 where the smallest value is the worst, -1 where the largest is.
     confidence, resamples, seed
         As for `summarise`.
     """
+    arrays = [_known(*pair) for pair in curves]
+    found: dict[int, Interval] = {}
+    for shape in {each[0].shape for each in arrays}:
+        alike = [at for at, each in enumerate(arrays) if each[0].shape == shape]
+        statistics = [partial(_statistic, arrays[at], sign) for at in alike]
+        found |= zip(alike, _bootstrap(statistics, shape, confidence, resamples, seed), strict=True)
+    return [found[at] for at in range(len(arrays))]
+
+
+def _known(curves: pd.DataFrame, others: pd.DataFrame | None) -> list[NDArray[np.float64]]:
     known = curves.notna().any(axis=1)
     if others is not None:
         known &= others.notna().any(axis=1)
-    arrays = [each[known].to_numpy(np.float64) for each in (curves, others) if each is not None]
+    return [each[known].to_numpy(np.float64) for each in (curves, others) if each is not None]
 
-    def statistic(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        worst, *reference = [_worst(array, counts, sign) for array in arrays]
-        return worst - reference[0] if reference else worst
 
-    return _bootstrap(statistic, arrays[0].shape, confidence, resamples, seed)
+def _statistic(arrays: Sequence[NDArray[np.float64]], sign: int, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    worst, *others = [_worst(array, counts, sign) for array in arrays]
+    return worst - others[0] if others else worst
 
 
 def compare_worst_frame(
@@ -121,8 +134,8 @@ def compare_worst_frame(
             "from the same start"
         )
     mean, low, high, method = worst_of_curves(
-        first, second, sign=sign, confidence=confidence, resamples=resamples, seed=seed
-    )
+        [(first, second)], sign=sign, confidence=confidence, resamples=resamples, seed=seed
+    )[0]
     groups = int((first.notna().any(axis=1) & second.notna().any(axis=1)).sum())
     row = {
         "metric": f"{metric}_worst_frame",
@@ -138,23 +151,30 @@ def compare_worst_frame(
 
 
 def _bootstrap(
-    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    statistics: Sequence[Callable[[NDArray[np.float64]], NDArray[np.float64]]],
     shape: tuple[int, ...],
     confidence: float,
     resamples: int,
     seed: int,
-) -> Interval:
-    """Percentile interval of a statistic of how often each group was drawn, (R, G) → (R,); shape: G, F."""
+) -> list[Interval]:
+    """Percentile intervals of statistics of how often each group was drawn, (R, G) → (R,); shape: G, F."""
     groups = shape[0]
     if groups == 0:
-        return Interval(np.nan, np.nan, np.nan, "none")
-    value = float(statistic(np.ones((1, groups)))[0])
+        return [Interval(np.nan, np.nan, np.nan, "none")] * len(statistics)
+    values = [float(statistic(np.ones((1, groups)))[0]) for statistic in statistics]
     if groups < 3:
-        return Interval(value, np.nan, np.nan, "none")
+        return [Interval(value, np.nan, np.nan, "none") for value in values]
     rng, share = np.random.default_rng(seed), np.full(groups, 1 / groups)
     size = max(1, DRAWS_AT_ONCE // max(shape))
-    parts = [min(size, resamples - done) for done in range(0, resamples, size)]
-    drawn = np.concatenate([statistic(rng.multinomial(groups, share, part).astype(np.float64)) for part in parts])
+    drawn: list[list[NDArray[np.float64]]] = [[] for _ in statistics]
+    for done in range(0, resamples, size):  # to draw takes longer than all else, so all share it
+        counts = rng.multinomial(groups, share, min(size, resamples - done)).astype(np.float64)
+        for parts, statistic in zip(drawn, statistics, strict=True):
+            parts.append(statistic(counts))
+    return [_interval(value, np.concatenate(parts), confidence) for value, parts in zip(values, drawn, strict=True)]
+
+
+def _interval(value: float, drawn: NDArray[np.float64], confidence: float) -> Interval:
     if np.abs(drawn - value).max() <= EQUAL:
         return Interval(value, value, value, "constant")
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
