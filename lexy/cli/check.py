@@ -61,18 +61,18 @@ def check(config: Mapping[str, Any], schema: Callable[..., Any]) -> None:
     UserError
         The first mistake: the key, what is wrong with it and what would be valid.
     """
-    _refuse_secrets(config, "")
+    refuse_secrets(config, "")
     _check_node(config, schema, "", partial=False)
 
 
-def _refuse_secrets(value: Any, path: str) -> None:
-    """Configs are written down, logged and uploaded: no value of a secret environment variable may stand in them."""
+def refuse_secrets(value: Any, path: str) -> None:
+    """UserError for the value of a secret environment variable: configs are written down, logged and uploaded."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            _refuse_secrets(item, f"{path}.{key}".lstrip("."))
+            refuse_secrets(item, f"{path}.{key}".lstrip("."))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _refuse_secrets(item, f"{path}[{index}]")
+            refuse_secrets(item, f"{path}[{index}]")
     elif isinstance(value, str):
         for name, secret in os.environ.items():
             if SECRET.search(name) and len(secret) >= SHORTEST_SECRET and secret in value:

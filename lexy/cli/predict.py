@@ -16,6 +16,7 @@ from lexy.errors import UserError
 
 if TYPE_CHECKING:
     from lexy.predict.cohort import Entry
+    from lexy.predict.prediction import Prediction
 
 EXAMPLES = """\
 examples:
@@ -38,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if given.film == "mp4" and not find_spec("imageio_ffmpeg"):
             raise UserError('--film mp4 needs an encoder: pip install "lexy[video]", or leave it out for a GIF')
+        if given.wandb:
+            from lexy.cli.check import refuse_secrets
+
+            refuse_secrets(_typed(given), "")
         _predict_table(given) if given.table else _predict_one(given)
     except UserError as error:
         sys.exit(f"error: {error}")
@@ -75,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--light-off", type=float, help="likewise (default: it stays on)")
     parser.add_argument("--correct", nargs="+", choices=("drift", "bleaching"), default=[], help="take it out first")
     parser.add_argument("--film", choices=("gif", "mp4"), default="gif", help="kind of the overlay video")
+    parser.add_argument(
+        "--wandb", metavar="PROJECT", help="record each video for Weights & Biases too, offline; lexy-sync uploads"
+    )
     parser.add_argument("--allow", action="append", default=[], metavar="PACKAGE", help="whose networks may be built")
     return parser
 
@@ -193,7 +201,22 @@ def _write(entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
         progress=_progress,
     ) as result:
         write_prediction(result, folder, film=given.film)
+        if given.wandb:
+            _record(result, given, folder)
         return result.nuclei, result.cells
+
+
+def _record(result: "Prediction", given: argparse.Namespace, folder: Path) -> None:
+    from lexy.report.wandb_prediction import record_prediction
+
+    config = {**_typed(given), "done": result.facts, "warnings": result.warnings}
+    names = {"project": given.wandb, "group": given.output.name, "name": result.video.name}
+    record_prediction(folder, result.nuclei, result.cells, config=config, **names)
+
+
+def _typed(given: argparse.Namespace) -> dict[str, Any]:
+    """The flags as plain values."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in vars(given).items()}
 
 
 def _masks(texts: Iterable[str]) -> dict[int, Path]:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -9,7 +11,7 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
-from cli_runs import run
+from cli_runs import environment, run
 from predict_work import CENTRES, FRAMES, HOW, INTERVAL, KNOWN, OFF, ON, SPEC, cells, fill, ratio, video
 
 import lexy
@@ -103,6 +105,26 @@ def test_light_that_is_not_given_is_found_and_said_to_be(work, monkeypatch):
     assert set(fits["light"]) == {"found"}
     assert abs(fits["light_on"].iloc[0] - ON) <= INTERVAL
     assert "were found in the median curve" in (work / "found" / "page.html").read_text()
+
+
+def test_the_result_can_be_recorded_for_wandb_offline(work, monkeypatch):
+    monkeypatch.setenv("SOME_API_KEY", "0123456789abcdef")
+    done = run(work, "predict", "v.ome.tif", *HOW, "--output", "seen", "--wandb", "kinetics-0123456789abcdef")
+    assert done.returncode == 1
+    assert "wandb holds the value of the environment variable SOME_API_KEY" in done.stderr
+    assert not (work / "seen").exists()
+    done = run(work, "predict", "v.ome.tif", *HOW, "--output", "seen", "--wandb", "kinetics")
+    assert done.returncode == 0, done.stderr
+    (record,) = (work / "seen" / "wandb").glob("offline-run-*-predict-*")
+    call = [sys.executable, "-m", "wandb", "leet", "inspect", "--json"]
+    text = "".join(
+        subprocess.run([*call, *flags, record], capture_output=True, text=True, env=environment(), check=True).stdout
+        for flags in ([], ["--summary"])
+    )
+    for name in ("nc/mean", "trusted", "predict", "kinetics", "curves", "overlay"):
+        assert name in text, name
+    assert "0123456789abcdef" not in text
+    assert {".png", ".gif", ".json"} <= {path.suffix for path in (record / "files" / "media").rglob("*.*")}
 
 
 def test_a_table_of_videos_gives_conditions(work, monkeypatch):
