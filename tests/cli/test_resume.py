@@ -64,7 +64,12 @@ def date_ahead(folder) -> None:
 
 @pytest.mark.parametrize(
     ("after_epochs", "number"),
-    [(0, signal.SIGKILL), (2, signal.SIGKILL), (1, signal.SIGINT), (3, signal.SIGTERM)],
+    [
+        pytest.param(0, signal.SIGKILL, marks=pytest.mark.slow),
+        (2, signal.SIGKILL),
+        pytest.param(1, signal.SIGINT, marks=pytest.mark.slow),
+        (3, signal.SIGTERM),
+    ],
     ids=["kill-first-epoch", "kill", "ctrl-c", "sigterm"],
 )
 def test_resumed_run_equals_the_undisturbed_one(undisturbed, tmp_path, after_epochs, number):
