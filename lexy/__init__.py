@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lexy.checkpoint import load
-    from lexy.predict.prediction import segment
+    from lexy.predict.segmenter import segment
 
 __version__ = "0.1.0"
 __all__ = ["load", "segment"]
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> Any:
 
         return load
     if name == "segment":
-        from lexy.predict.prediction import segment
+        from lexy.predict.segmenter import segment
 
         return segment
     raise AttributeError(f"module 'lexy' has no attribute {name!r}")

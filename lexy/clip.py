@@ -21,7 +21,7 @@ class Clip(TypedDict):
     pixel_size : Tensor, float32 (B), optional
         µm per pixel; NaN where unknown.
     contrast : Tensor, float32 (B, T), optional
-        Where it is known: (nucleus − cytoplasm) / (nucleus + cytoplasm), see `lexy.evaluation.kinetics.contrast`.
+        Where it is known: (nucleus − cytoplasm) / (nucleus + cytoplasm), see `lexy.images.nc_ratio.contrast`.
     """
 
     frames: Tensor

@@ -31,9 +31,9 @@ from skimage.segmentation import find_boundaries
 from lexy.acquire.fields import COMPONENT, BadImage, read_channel
 from lexy.acquire.labellers import Labeller
 from lexy.acquire.labellers.stored import Stored
-from lexy.cli.build import build
-from lexy.cli.check import check
-from lexy.cli.compose import config_folder
+from lexy.config.build import build
+from lexy.config.check import check
+from lexy.config.compose import config_folder
 from lexy.errors import UserError
 from lexy.evaluation.instances import instance_scores
 from lexy.files import replacing

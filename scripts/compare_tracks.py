@@ -19,8 +19,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from lexy.evaluation.instances import iou_matrix
+from lexy.io.video import open_video
 from lexy.predict.measure import measure
-from lexy.predict.video import open_video
 
 Labels = NDArray[np.integer]
 IOU = 0.5

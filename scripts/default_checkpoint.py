@@ -16,7 +16,7 @@ from runs import trained
 
 from lexy.checkpoint import KEY, read, weights
 from lexy.files import replacing, write_json
-from lexy.predict.prediction import default_checkpoint
+from lexy.predict.segmenter import default_checkpoint
 
 DATA = ["data=synthetic", "data.stills.size=128", "data.stills.crop_size=64", "data.stills.fields=150"]
 # 30 frames of an experiment shown as 10; cells that move more, and ranges that are wider, than the protocol's own.

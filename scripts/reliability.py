@@ -24,7 +24,7 @@ TINY = ["data.fields=18", "data.size=64", "data.crop_size=32", "data.batch_size=
 TINY += ["backbone.depth=2", "backbone.normalization=group", "optimizer.lr=1e-2", "trainer.enable_progress_bar=false"]
 TABLES = ("val_summary.csv", "test_summary.csv", "test_frames.parquet")
 TIMES = ["train/clips_per_second", "train/seconds"]
-TESTS = Path(__file__).resolve().parents[1] / "tests" / "cli"  # where the callback lies that fails
+TESTS = Path(__file__).resolve().parents[1] / "tests" / "sweeps"  # where the callback lies that fails
 
 
 def main() -> None:

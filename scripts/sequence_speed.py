@@ -28,8 +28,8 @@ from lexy.data.sequences.published import INTENSITY, MOTION, STEP, Published
 from lexy.evaluation.evaluate import evaluate
 from lexy.networks.tracknet import TrackNet
 from lexy.networks.vanilla import Vanilla
+from lexy.tasks.inference import Forward, Predictor
 from lexy.tasks.mask_noise import PublishedNoise
-from lexy.tasks.prediction import Forward, Predictor
 from lexy.tasks.starts import TrueMask
 from lexy.tasks.training import Unrolled
 

@@ -37,7 +37,7 @@ from lexy.networks.fusion import Fusion
 from lexy.report.clips import draw_clips
 from lexy.report.markdown import comparison_markdown
 from lexy.report.sequence_figures import draw_curves
-from lexy.tasks.prediction import BothWays, Direction, Forward, Predictor
+from lexy.tasks.inference import BothWays, Direction, Forward, Predictor
 from lexy.tasks.starts import TrueMask, counted
 
 PROTOCOLS: dict[str, Protocol] = {"published": Published(max_contrast=0.2), "lexy": Translocation()}

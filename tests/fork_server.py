@@ -13,8 +13,8 @@ import signal
 import sys
 
 PRELOADED = [
-    "lexy.cli.app",
-    "lexy.cli.results",
+    "lexy.cli.hydra_app",
+    "lexy.runs.evaluation",
     "lexy.tasks.segmentation",
     "lexy.data.stills",
     "kornia.filters",

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexy.acquire.fields import COMPONENT, BadImage, read_channel
-from lexy.acquire.label_files import read_labels
 from lexy.data.crops import CropResult, CropRules, crop_field
+from lexy.io.label_files import read_labels
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from annotated_types import Interval
 from rich.console import Console
 
-from lexy.acquire.bring import Bringer, Wanted
+from lexy.acquire.fetch_images import Bringer, Wanted
 from lexy.acquire.fields import COMPONENT
 from lexy.acquire.hosts import NotFetched, permitted, shown
 from lexy.acquire.http import Politeness

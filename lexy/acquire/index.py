@@ -11,9 +11,9 @@ from rich.table import Table
 
 from lexy.acquire.field_filter import FieldFilter
 from lexy.acquire.field_table import FieldTable
-from lexy.acquire.hpa_address import Channel, Format, parse_field
-from lexy.acquire.hpa_source import source_files, unpacked
-from lexy.acquire.hpa_xml import NEEDED, LeftOut, read_entries
+from lexy.acquire.hpa.address import Channel, Format, parse_field
+from lexy.acquire.hpa.atlas_xml import NEEDED, LeftOut, read_entries
+from lexy.acquire.hpa.source import source_files, unpacked
 from lexy.acquire.http import Politeness
 from lexy.acquire.journal import writing
 from lexy.acquire.manifest import ChannelImage, FieldEntry, ManifestWriter

@@ -213,7 +213,7 @@ class PrepareStills:
         self._closing(info["counts"])
 
     def _report(self) -> None:
-        from lexy.report.store_report import write_report
+        from lexy.report.store.page import write_report
 
         page = write_report(self.store, self.store.with_name(f"{self.store.name}_report"))
         self._say(f"wrote {page}")

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from lexy.cli.app import run_command
-from lexy.cli.check import resolved
-from lexy.cli.identity import Status, commit
-from lexy.cli.sweep import SweepConfig
+from lexy.cli.hydra_app import run_command
+from lexy.config.check import resolved
 from lexy.files import replacing
+from lexy.runs.identity import Status, commit
+from lexy.sweeps.jobs import SweepConfig
 
 
 @dataclass
@@ -44,12 +44,12 @@ def evaluate(config: DictConfig) -> None:
     The folder's name holds a digest of the checkpoints, of how they are used and of the data: the same evaluation has
     the same folder.
     """
-    from lexy.cli.build import build
-    from lexy.cli.record import loggers_of
-    from lexy.cli.results import baselines, check_not_trained_on, checkpoint_files, draw, evaluate_split
+    from lexy.config.build import build
     from lexy.files import fingerprint, sha256
     from lexy.report.console import show_results
-    from lexy.tasks.prediction import Predictor
+    from lexy.runs.evaluation import baselines, check_not_trained_on, checkpoint_files, draw, evaluate_split
+    from lexy.runs.tracking import loggers_of
+    from lexy.tasks.inference import Predictor
 
     plain = resolved(config)
     data = build(config.data, "data")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from lexy.errors import UserError
 
 if TYPE_CHECKING:
-    from lexy.predict.cohort import Entry
-    from lexy.predict.prediction import Prediction
+    from lexy.evaluation.replicates import Entry
+    from lexy.predict.segmenter import Prediction
 
 EXAMPLES = """\
 examples:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given.film == "mp4" and not find_spec("imageio_ffmpeg"):
             raise UserError('--film mp4 needs an encoder: pip install "lexy[video]", or leave it out for a GIF')
         if given.wandb:
-            from lexy.cli.check import refuse_secrets
+            from lexy.config.check import refuse_secrets
 
             refuse_secrets(_typed(given), "")
         _predict_table(given) if given.table else _predict_one(given)
@@ -95,7 +95,7 @@ def _positive(text: str) -> float:
 
 
 def _predict_one(given: argparse.Namespace) -> None:
-    from lexy.predict.cohort import Entry
+    from lexy.evaluation.replicates import Entry
 
     entry = Entry(
         video=given.video,
@@ -114,8 +114,8 @@ def _predict_one(given: argparse.Namespace) -> None:
 def _predict_table(given: argparse.Namespace) -> None:
     import pandas as pd
 
-    from lexy.predict.cohort import pooled, read_table, statistics
-    from lexy.report.cohort_page import write_cohort_page
+    from lexy.evaluation.replicates import pooled, read_table, statistics
+    from lexy.report.video.replicates_page import write_cohort_page
 
     entries = read_table(given.table, vars(given))
     _check_rows(entries, given)
@@ -144,10 +144,10 @@ def _predict_table(given: argparse.Namespace) -> None:
 def _check_rows(entries: "Sequence[Entry]", given: argparse.Namespace) -> None:
     """UserError for what can be told to be wrong before the first video is worked on."""
     from lexy.checkpoint import open_trained
-    from lexy.predict.given import read_given
-    from lexy.predict.prediction import check_light, default_checkpoint
+    from lexy.io.user_masks import read_given
+    from lexy.io.video import open_video
     from lexy.predict.scale import scale_of
-    from lexy.predict.video import open_video
+    from lexy.predict.segmenter import check_light, default_checkpoint
 
     trained, timed = open_trained(given.checkpoint or default_checkpoint(), given.allow), set()
     for number, entry in enumerate(entries, start=1):
@@ -181,7 +181,7 @@ def _few(table: Any) -> list[str]:
 def _write(entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
     """Everything that is known of one video, into `folder`; gives its tables of nuclei and of fits."""
     import lexy
-    from lexy.cli.prediction_files import write_prediction
+    from lexy.report.video.result_files import write_prediction
 
     folder.mkdir(parents=True, exist_ok=True)
     masks = _masks([*given.mask, *filter(None, [entry.mask])])

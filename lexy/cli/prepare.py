@@ -7,9 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from lexy.cli.app import run_command
-from lexy.cli.sweep import SweepConfig
+from lexy.cli.hydra_app import run_command
 from lexy.errors import UserError
+from lexy.sweeps.jobs import SweepConfig
 
 
 @dataclass
@@ -40,7 +40,7 @@ def main() -> None:
 
 def prepare(config: DictConfig) -> None:
     """Run the preparation that belongs to the chosen data."""
-    from lexy.cli.build import build
+    from lexy.config.build import build
 
     if config.stage != "all" and "stage" not in config.prepare:
         raise UserError(f"stage={config.stage}: this data is made in one go. Leave it out.")

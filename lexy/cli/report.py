@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("several folders: say by --output where the report shall be")
     try:
         if given.watch:
-            from lexy.report.sweep_watch import watch
+            from lexy.report.sweep.watch import watch
 
             watch(given.folder)
         else:
@@ -55,9 +55,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _report(folders: Sequence[Path], output: Path, reference: str | None) -> None:
     """Read, compare, write, and say where it is."""
-    from lexy.report.runs import find_runs
-    from lexy.report.sweep_page import Sweep, require_own, write_report
-    from lexy.report.sweep_rows import compare_runs, newest, read_trained
+    from lexy.report.sweep.grouping import compare_runs, newest, read_trained
+    from lexy.report.sweep.page import Sweep, require_own, write_report
+    from lexy.report.sweep.run_folders import find_runs
 
     require_own(output)
     runs = find_runs(folders)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lexy.errors import UserError
-from lexy.report.wandb_pieces import Piece, pieces
+from lexy.report.wandb_offline import Piece, pieces
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

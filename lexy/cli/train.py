@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 from omegaconf import DictConfig
 
-from lexy.cli.app import run_command
-from lexy.cli.check import located, resolved
-from lexy.cli.plan import Combinations
-from lexy.cli.sweep import SweepConfig
+from lexy.cli.hydra_app import run_command
+from lexy.config.check import located, resolved
 from lexy.errors import UserError
+from lexy.sweeps.jobs import SweepConfig
+from lexy.sweeps.plan import Combinations
 
 
 @dataclass
@@ -65,15 +65,15 @@ def train(config: DictConfig) -> float:
         Best `val/dice`, for a sweeper.
     """
     from lexy.checkpoint import packed, trained_on
-    from lexy.cli.again import same_data
-    from lexy.cli.build import build
-    from lexy.cli.identity import identity
-    from lexy.cli.pretrained import record, start_from
-    from lexy.cli.record import is_leader
-    from lexy.cli.results import check_not_trained_on, checkpoint_files, load_frame_network
+    from lexy.config.build import build
     from lexy.files import held
     from lexy.networks.propagation import needs_mask
     from lexy.report.console import show_finished
+    from lexy.runs.evaluation import check_not_trained_on, checkpoint_files, load_frame_network
+    from lexy.runs.identity import identity
+    from lexy.runs.pretrained import record, start_from
+    from lexy.runs.reproduce import same_data
+    from lexy.runs.tracking import is_leader
 
     plain = resolved(config)
     quieten_lightning()
@@ -122,8 +122,8 @@ def unused(config: Mapping[str, Any]) -> dict[str, str]:
 
 def last_attempt(config: DictConfig) -> dict[str, Any]:
     """Status of the last run with the identity of a sweep's job; empty if there is none, or it is not to be used."""
-    from lexy.cli.build import build
-    from lexy.cli.identity import attempts, identity, last_status
+    from lexy.config.build import build
+    from lexy.runs.identity import attempts, identity, last_status
 
     if config.resume == "never":
         return {}
@@ -181,7 +181,7 @@ def _unfit(network: Any, data: Any, way: Any, start: Any) -> str | None:
 
 def _try_out(config: DictConfig, network: Any) -> None:
     """Build once, without a folder, what would be built too late to refuse its values before one is made."""
-    from lexy.cli.build import build
+    from lexy.config.build import build
 
     optimizer = build(config.optimizer, "optimizer", params=list(network.parameters()))
     build(config.scheduler, "scheduler", optimizer=optimizer, total_steps=100)
@@ -190,8 +190,8 @@ def _try_out(config: DictConfig, network: Any) -> None:
 
 def _folder(config: DictConfig, digits: str) -> tuple[Path, dict[str, Any] | None]:
     """The run's folder, and its status if the run is done already and only to be shown."""
-    from lexy.cli.identity import attempts, last_status, new_folder
-    from lexy.cli.record import folder_of_leader, is_leader
+    from lexy.runs.identity import attempts, last_status, new_folder
+    from lexy.runs.tracking import folder_of_leader, is_leader
 
     parent = Path(config.paths.outputs) / config.name
     if not is_leader():
@@ -206,9 +206,9 @@ def _folder(config: DictConfig, digits: str) -> tuple[Path, dict[str, Any] | Non
 
 def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any, again: list[str]) -> float:
     """Train in `folder`, from its last checkpoint if it has one, and evaluate."""
-    from lexy.cli.build import build
-    from lexy.cli.record import recorded
-    from lexy.cli.results import evaluate_run
+    from lexy.config.build import build
+    from lexy.runs.evaluation import evaluate_run
+    from lexy.runs.tracking import recorded
     from lexy.tasks.callbacks import EpochLog, FirstCheckpoint, WholeCheckpointIO
 
     last, best = folder / "last.ckpt", folder / "best.ckpt"

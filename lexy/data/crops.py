@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from lexy.data.resizing import resize_labels, resize_protein
 from lexy.errors import UserError
+from lexy.images.resizing import resize_labels, resize_protein
 
 RING = 9  # side in pixels of the box that the mask is dilated by: the published ring
 

@@ -21,8 +21,8 @@ from lexy.data.videos.layouts import Layout
 from lexy.data.videos.preparation import Preparation, Prepared
 from lexy.data.videos.recording import Recording
 from lexy.errors import UserError
-from lexy.evaluation.kinetics import contrast
 from lexy.files import fingerprint
+from lexy.images.nc_ratio import contrast
 from lexy.randomness import generator
 
 from pytorch_lightning import LightningDataModule  # isort: skip

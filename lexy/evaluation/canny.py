@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lexy.evaluation.points import directed_distances, points_by_image
+from lexy.evaluation.point_distances import directed_distances, points_by_image
 
 RADIUS = 4  # SciPy truncates the Gaussian at 4 sigma
 # Gradients reach the low threshold only within 3 px of an outline (0.035 at most beyond), and their neighbours count.

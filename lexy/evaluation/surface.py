@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lexy.evaluation.points import directed_distances, points_by_image
+from lexy.evaluation.point_distances import directed_distances, points_by_image
 
 MEASURES = ("hausdorff", "hd95", "mean_surface_distance", "surface_dice")
 

@@ -8,9 +8,9 @@ import pandas as pd
 from torch import Tensor
 
 from lexy.evaluation.canny import published_hausdorff
-from lexy.evaluation.kinetics import contrast, nuclear_ratio
 from lexy.evaluation.overlap import overlap
 from lexy.evaluation.surface import surface_distances
+from lexy.images.nc_ratio import contrast, nuclear_ratio
 
 DISTANCES = ("hausdorff", "hd95", "mean_surface_distance")
 

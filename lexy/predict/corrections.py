@@ -8,8 +8,8 @@ from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
 from lexy.errors import UserError
+from lexy.io.video import Video
 from lexy.predict.measure import PERCENTILE
-from lexy.predict.video import Video
 
 BLUR = 2.0  # px (σ), before frames are laid over each other
 

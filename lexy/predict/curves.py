@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lexy.evaluation.exchange_fit import ExchangeFit, find_light, fit_exchange, usable
+from lexy.evaluation.half_times import ExchangeFit, find_light, fit_exchange, usable
+from lexy.io.video import Video
 from lexy.predict.measure import measure
 from lexy.predict.pipeline import Segmentation
-from lexy.predict.video import Video
 
 SHORT = 0.8  # share of the frames that a nucleus must be followed for
 UNSURE = 0.3  # mean confidence below which masks are little more than a guess

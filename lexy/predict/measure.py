@@ -15,7 +15,7 @@ SURE = 4.0  # standard errors of a nucleus' mean above that, for it to be someth
 
 
 def measure(frame: NDArray[np.floating], labels: NDArray[np.integer], diameter: float) -> pd.DataFrame:
-    """Intensities of every nucleus: those of `lexy.evaluation.kinetics.nuclear_ratio`, for all at once.
+    """Intensities of every nucleus: those of `lexy.images.nc_ratio.nuclear_ratio`, for all at once.
 
     A nucleus' ring are the pixels between 2 and 6 px from it at the scale where nuclei are 43 px wide, so far as no
     other nucleus is nearer to them or within 2 px. The background is one for the frame, its 1st percentile.

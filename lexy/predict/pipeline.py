@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lexy.checkpoint import Trained
 from lexy.errors import UserError
+from lexy.io.video import Video
 from lexy.predict.flags import flagged
 from lexy.predict.instances import region_table, split_instances
 from lexy.predict.linking import Links, bridge, link, same_place
@@ -18,7 +19,6 @@ from lexy.predict.measure import dark_ids, measure
 from lexy.predict.passes import Given, Progress, run_passes
 from lexy.predict.scale import HIGH, LOW, Brightness, Field, Scale, brightness_of, scale_of
 from lexy.predict.spool import Spool
-from lexy.predict.video import Video
 
 SEEN = 0.5  # share of a dark nucleus' place that others must have, in any frame, for it to be one
 

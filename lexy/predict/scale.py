@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from lexy.checkpoint import Trained
 from lexy.errors import UserError
-from lexy.predict.video import Video
+from lexy.io.video import Video
 
 SMALLEST = 3.0  # px that a nucleus must be wide: smaller ones have no inside
 LARGEST_FIELD = 2**27  # px of a resampled frame: as float32, 512 MB

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from lexy.clip import Clip
 from lexy.report import PHANTOM
-from lexy.report.overlay import Film, write_gif
 from lexy.report.panels import cases
 from lexy.report.strips import draw_strips
+from lexy.report.video.overlay import Film, write_gif
 
 
 def draw_clips(

@@ -8,7 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from lexy.evaluation.results import Tables
+from lexy.evaluation.result_tables import Tables
 from lexy.report import PHANTOM
 from lexy.report.sequence_figures import comparison_table
 
@@ -18,7 +18,7 @@ def show_results(tables: Tables, folder: Path, data: Any, split: str, again: Seq
 
     Parameters
     ----------
-    tables : lexy.evaluation.results.Tables
+    tables : lexy.evaluation.result_tables.Tables
     folder : Path
     data : StillsData
     split : str

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import lexy._torchvision  # noqa: F401  pytorch-lightning cannot be imported beside a CPU torch without it
-from lexy.evaluation.results import Tables
+from lexy.evaluation.result_tables import Tables
 
 import wandb  # isort: skip
 from pytorch_lightning.loggers import WandbLogger  # isort: skip
@@ -70,7 +70,7 @@ class WandbRun(WandbLogger):
         Parameters
         ----------
         tables : mapping
-            Split → `lexy.evaluation.results.Tables`.
+            Split → `lexy.evaluation.result_tables.Tables`.
         panels : sequence of Path
             PNG files, and GIF files of clips.
         """

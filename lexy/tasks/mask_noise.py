@@ -16,8 +16,8 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from lexy.data.sequences.corner_affine import corner_affine
-from lexy.data.sequences.filters import blur
 from lexy.data.sequences.selection import area_and_centroid
+from lexy.images.filters import blur
 
 SOFT = 1.0  # smoothing before resampling, px: lets a binary outline move by fractions of a pixel
 CONTROL = 3  # control points of the thin-plate spline along each side

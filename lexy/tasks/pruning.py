@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from lexy.errors import Pruned, UserError
-from lexy.study import storage_at, trial_id
+from lexy.optuna_storage import storage_at, trial_id
 
 
 class Pruning(Checkpoint):

@@ -18,8 +18,8 @@ from lexy.evaluation.overlap import overlap
 from lexy.evaluation.summary import group_means
 from lexy.randomness import generator
 from lexy.tasks.augmentation import Augmentation
-from lexy.tasks.prediction import Forward
-from lexy.tasks.rates import freeze, with_rates
+from lexy.tasks.inference import Forward
+from lexy.tasks.learning_rates import freeze, with_rates
 from lexy.tasks.starts import Start, counted
 from lexy.tasks.training import Training
 
@@ -55,7 +55,7 @@ class SegmentationTask(pl.LightningModule):
     frame_network : dict, optional
         A network that starts this one, for the checkpoint to carry: `lexy.checkpoint.packed`.
     rates : mapping of str to float, optional
-        Factors on the learning rate of parts of the network; 0 freezes. See `lexy.tasks.rates.with_rates`.
+        Factors on the learning rate of parts of the network; 0 freezes. See `lexy.tasks.learning_rates.with_rates`.
     """
 
     def __init__(

@@ -14,8 +14,8 @@ DRIVER = """
 import os, random, shutil, signal, sys, time
 from pathlib import Path
 from hydra import compose, initialize_config_dir
-from lexy.cli.compose import config_folder
-from lexy.cli.build import build
+from lexy.config.compose import config_folder
+from lexy.config.build import build
 from lexy.cli.prepare import prepare
 import lexy.acquire.index, lexy.acquire.labellers.classical, lexy.acquire.prepare, lexy.data.store_writer
 

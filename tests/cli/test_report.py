@@ -9,7 +9,7 @@ from lexy.cli.report import main
 
 def test_it_does_not_need_torch():
     code = (
-        "import sys, lexy.cli.report, lexy.report.sweep_page, lexy.report.sweep_rows, lexy.report.sweep_watch\n"
+        "import sys, lexy.cli.report, lexy.report.sweep.page, lexy.report.sweep.grouping, lexy.report.sweep.watch\n"
         "assert not {'torch', 'matplotlib.pyplot', 'wandb', 'hydra'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)

@@ -13,8 +13,8 @@ from lexy.data.lexy import LexyVideos
 from lexy.data.videos.preparation import ModernPreparation
 from lexy.data.videos.recording import Recording
 from lexy.errors import UserError
-from lexy.evaluation.kinetics import contrast
 from lexy.evaluation.table import frame_rows
+from lexy.images.nc_ratio import contrast
 
 CELLS = [f"C{number:02}" for number in range(1, 6)]
 FIXED = ("frames", "masks", "labelled", "frame", "contrast")

@@ -9,8 +9,8 @@ import torch
 from cli_runs import run_forked
 
 from lexy.cli import evaluate, prepare, train
-from lexy.cli.check import check, resolved
-from lexy.cli.compose import composed
+from lexy.config.check import check, resolved
+from lexy.config.compose import composed
 from lexy.data.sequences.published import Published
 from lexy.data.sequences.translocation import Translocation
 from lexy.data.stills import PhantomStills

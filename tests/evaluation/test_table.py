@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from lexy.errors import UserError
 from lexy.evaluation.evaluate import evaluate
-from lexy.evaluation.kinetics import contrast, nuclear_ratio
 from lexy.evaluation.overlap import overlap
 from lexy.evaluation.surface import surface_distances
 from lexy.evaluation.table import frame_rows
+from lexy.images.nc_ratio import contrast, nuclear_ratio
 
 
 def clips(count: int = 3, length: int = 4, **extra: Any) -> dict[str, Any]:

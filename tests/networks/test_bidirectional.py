@@ -1,7 +1,7 @@
 import torch
 
 from lexy.networks.bidirectional import bright_end, propagate_both_ways
-from lexy.tasks.prediction import BothWays, Forward
+from lexy.tasks.inference import BothWays, Forward
 from lexy.tasks.starts import TrueMask
 
 TIME = 5

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.draw import disk
 
-from lexy.evaluation.kinetics import nuclear_ratio
+from lexy.images.nc_ratio import nuclear_ratio
 from lexy.predict.measure import dark_ids, measure
 
 DIAMETER = 43.0  # here the ring is 2 to 6 px

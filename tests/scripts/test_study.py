@@ -10,9 +10,9 @@ import pytest
 from cli_runs import REPOSITORY
 from hydra.utils import instantiate
 
-from lexy.cli.check import check, resolved
-from lexy.cli.compose import composed, jobs
 from lexy.cli.train import TrainConfig
+from lexy.config.check import check, resolved
+from lexy.config.compose import composed, jobs
 from lexy.networks.transfer import transfer
 
 FOLDS, CELLS = 3, 6

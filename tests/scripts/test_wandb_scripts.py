@@ -7,9 +7,9 @@ import pytest
 import yaml
 from cli_runs import REPOSITORY, environment
 
-from lexy.cli.check import check, resolved
-from lexy.cli.compose import composed
 from lexy.cli.train import TrainConfig
+from lexy.config.check import check, resolved
+from lexy.config.compose import composed
 from lexy.report import wandb_run
 
 

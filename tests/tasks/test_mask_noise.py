@@ -7,9 +7,9 @@ from skimage.filters import gaussian
 from skimage.transform import AffineTransform, warp
 
 from lexy.data.sequences.corner_affine import corner_affine
-from lexy.data.sequences.filters import blur
 from lexy.data.sequences.selection import area_and_centroid
 from lexy.data.stills import PhantomStills, StillClips
+from lexy.images.filters import blur
 from lexy.randomness import generator
 from lexy.tasks.mask_noise import PublishedNoise, UnbiasedNoise, cut_to_area
 

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from lexy.errors import Pruned, UserError
-from lexy.study import storage_at
+from lexy.optuna_storage import storage_at
 from lexy.tasks.pruning import Pruning
 
 ALWAYS = {"_target_": "optuna.pruners.ThresholdPruner", "lower": 2.0}

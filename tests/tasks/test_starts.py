@@ -7,8 +7,8 @@ from recording_network import Recording, clip
 from lexy.errors import UserError
 from lexy.networks.unet import UNet
 from lexy.networks.vanilla import Vanilla
+from lexy.tasks.inference import Forward, Predictor
 from lexy.tasks.mask_noise import UnbiasedNoise
-from lexy.tasks.prediction import Forward, Predictor
 from lexy.tasks.starts import PerturbedMask, PredictedMask, TrueMask, counted, started
 
 UNET = partial(UNet, partial(Vanilla, width=4, depth=2))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lexy.data.sequences.draws import white_noise
-from lexy.data.sequences.filters import blur
+from lexy.images.filters import blur
 
 
 def expose(frames: Tensor, focus: Tensor, photons: Tensor, read: Tensor, keys: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lexy.data.sequences.filters import blur, dilate_box, dilate_cross
 from lexy.data.sequences.selection import area_and_centroid, mean_within
+from lexy.images.filters import blur, dilate_box, dilate_cross
 
 SMALL = 1e-4
 RIM, HALO, RING = 2, 3, 6  # pixels inside and outside of the outline that the other side shines into; ring

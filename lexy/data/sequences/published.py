@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lexy.data.sequences.corner_affine import corner_source
-from lexy.data.sequences.filters import blur, dilate_cross
 from lexy.data.sequences.protocol import Protocol, Sequences
 from lexy.data.sequences.selection import published_means, touches_border
 from lexy.evaluation.canny import canny_edges
-from lexy.evaluation.kinetics import nuclear_ratio
+from lexy.images.filters import blur, dilate_cross
+from lexy.images.nc_ratio import nuclear_ratio
 
 FRAMES = 30
 MOTION = np.linspace(-2.0, 2.0, FRAMES)  # p: frame 0 is warped already

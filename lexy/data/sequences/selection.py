@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lexy.data.sequences.filters import dilate_box
+from lexy.images.filters import dilate_box
 
 BINS = 256
 RING = 4  # the published ring: the mask dilated by a 9 × 9 box, minus the mask

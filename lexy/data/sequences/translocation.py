@@ -19,7 +19,7 @@ from torch.nn import functional
 from lexy.data.sequences.camera import expose
 from lexy.data.sequences.cells import Cells, central_nucleus, take_apart
 from lexy.data.sequences.draws import Draws, white_noise
-from lexy.data.sequences.exchange import exchange
+from lexy.data.sequences.export_kinetics import exchange
 from lexy.data.sequences.motion import POINTS, linear_maps, sampling_grid, smooth_paths
 from lexy.data.sequences.protocol import Protocol, Sequences
 from lexy.data.sequences.selection import mean_within, touches_border

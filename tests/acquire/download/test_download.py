@@ -43,7 +43,7 @@ def test_again_does_nothing_and_says_so(
     counts = room.run()
     before, inode = room.state(), (room.work / "downloaded.parquet").stat().st_ino
     atlas.asked.clear()
-    monkeypatch.setattr("lexy.acquire.bring.check_image", None)  # no image is looked at either
+    monkeypatch.setattr("lexy.acquire.fetch_images.check_image", None)  # no image is looked at either
     assert room.run() == counts
     assert "nothing to do" in capsys.readouterr().out
     assert room.state() == before

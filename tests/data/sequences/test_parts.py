@@ -15,10 +15,10 @@ from torch.nn import functional
 from lexy.data.sequences.camera import expose
 from lexy.data.sequences.cells import central_nucleus
 from lexy.data.sequences.draws import Draws, white_noise
-from lexy.data.sequences.exchange import exchange
-from lexy.data.sequences.filters import blur, dilate_box, dilate_cross
+from lexy.data.sequences.export_kinetics import exchange
 from lexy.data.sequences.motion import linear_maps, sampling_grid, smooth_paths
 from lexy.data.sequences.selection import area_and_centroid, otsu_threshold, touches_border
+from lexy.images.filters import blur, dilate_box, dilate_cross
 
 
 @settings(max_examples=20)

@@ -8,7 +8,7 @@ from lexy.data.sequences.draws import white_noise
 from lexy.data.sequences.translocation import Translocation
 from lexy.data.stills import PhantomStills
 from lexy.errors import UserError
-from lexy.evaluation.kinetics import contrast
+from lexy.images.nc_ratio import contrast
 
 RESTING = {"drift": 0.0, "rotation": 0.0, "stretch": 0.0, "elastic": 0.0}
 CLEAR = {"photons": (1e9, 1e9), "read": (0.0, 0.0), "focus": 0.0, "bleaching": (0.0, 0.0), "background": (0.0, 0.0)}

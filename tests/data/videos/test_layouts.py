@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from lexy.data.videos.layouts.challenge import ChallengeFolders
 from lexy.data.videos.layouts.frames import FrameFiles
 from lexy.data.videos.layouts.stacks import StackFiles
-from lexy.data.videos.tiff_metadata import physical
 from lexy.errors import UserError
+from lexy.io.tiff_metadata import physical
 
 PUBLISHED = r".*?_(?P<cell>C\d+)_t(?P<frame>\d+)\.tiff?"
 SEPARATE = r"(?P<cell>\w+?)_(?P<kind>image|mask)_(?P<frame>\d+)\.tif"

@@ -15,8 +15,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from lexy.data.videos.recording import Recording
-from lexy.data.videos.tiff_metadata import physical
 from lexy.errors import UserError
+from lexy.io.tiff_metadata import physical
 
 Image = NDArray[Any]
 TIFFS = {".tif", ".tiff"}

@@ -1,0 +1,1 @@
+"""What knows the Human Protein Atlas: addresses, sources, entries."""

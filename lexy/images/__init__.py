@@ -1,0 +1,1 @@
+"""Arithmetic of images: filters, resizing, rings, N/C, intensity."""

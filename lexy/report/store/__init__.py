@@ -1,0 +1,1 @@
+"""A stills store as a page."""

@@ -1,0 +1,1 @@
+"""One segmented video, or many: figures, films, pages."""

@@ -1,0 +1,1 @@
+"""Sweeps and searches: plan, processes, table of jobs."""
