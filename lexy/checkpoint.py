@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lexy.errors import UserError
+from lexy.networks.network import Network
 
 FORMAT = 1
 KEY = "lexy"
@@ -22,9 +23,9 @@ class Trained:
 
     Attributes
     ----------
-    network : Module
+    network : Network
         On the CPU, in evaluation mode.
-    frame_network : Module or None
+    frame_network : Network or None
         What starts a network that carries a mask, likewise.
     nucleus_diameter : float or None
         Of the nuclei that it was trained on, pixels.
@@ -34,8 +35,8 @@ class Trained:
         Of those frames, µm.
     """
 
-    network: nn.Module
-    frame_network: nn.Module | None
+    network: Network
+    frame_network: Network | None
     nucleus_diameter: float | None
     crop_size: tuple[int, int] | None
     pixel_size: float | None
@@ -126,12 +127,12 @@ def trained_on(path: str | Path) -> list[dict[str, Any]]:
     return [own, *data.get("before", [])]
 
 
-def load(path: str | Path | None, allow: Iterable[str] = ()) -> nn.Module:
+def load(path: str | Path | None, allow: Iterable[str] = ()) -> Network:
     """Rebuild a trained network from its checkpoint alone; see `open_trained`.
 
     Returns
     -------
-    Module
+    Network
         On the CPU, in evaluation mode.
 
     Raises
@@ -172,7 +173,7 @@ def open_trained(path: str | Path, allow: Iterable[str] = ()) -> Trained:
     )
 
 
-def _filled(spec: dict[str, Any], state: dict[str, Tensor], allow: Iterable[str], path: str | Path) -> nn.Module:
+def _filled(spec: dict[str, Any], state: dict[str, Tensor], allow: Iterable[str], path: str | Path) -> Network:
     """A network with its weights."""
     try:
         network = build(spec, allow)
@@ -183,8 +184,11 @@ def _filled(spec: dict[str, Any], state: dict[str, Tensor], allow: Iterable[str]
             f"checkpoint={str(path)!r}: its network cannot be built ({_one_line(error)}). Was it trained with another "
             "version of lexy, or is a package not installed?"
         ) from error
-    if not isinstance(network, nn.Module):
-        raise UserError(f"checkpoint={str(path)!r} was not written by lexy-train: what it builds is no network.")
+    if not isinstance(network, Network):
+        raise UserError(
+            f"checkpoint={str(path)!r} was not written by lexy-train: what it builds is no network, "
+            "which is a class derived from lexy.networks.network.Network."
+        )
     try:
         network.load_state_dict(state)
     except (RuntimeError, TypeError) as error:
@@ -212,7 +216,8 @@ def build(spec: dict[str, Any], allow: Iterable[str]) -> nn.Module:
     """
     from hydra.utils import instantiate
 
-    return instantiate(_checked(spec, tuple(allow)), _convert_="all")
+    built: nn.Module = instantiate(_checked(spec, tuple(allow)), _convert_="all")
+    return built
 
 
 def _checked(value: Any, allow: tuple[str, ...]) -> Any:

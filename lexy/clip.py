@@ -20,6 +20,10 @@ class Clip(TypedDict):
         Index of the frame in its video.
     pixel_size : Tensor, float32 (B), optional
         µm per pixel; NaN where unknown.
+    instances : Tensor, int32 (B, T, H, W), optional
+        Numbers of the nuclei, 0 = background; the same number is the same nucleus in all frames of a clip.
+    known : Tensor, bool (B, T, 1, H, W), optional
+        False where nothing is known of a pixel: it counts in no loss and no metric. Its mask is 0.
     contrast : Tensor, float32 (B, T), optional
         Where it is known: (nucleus − cytoplasm) / (nucleus + cytoplasm), see `lexy.images.nc_ratio.contrast`.
     """
@@ -31,4 +35,6 @@ class Clip(TypedDict):
     group: list[str]
     frame: Tensor
     pixel_size: NotRequired[Tensor]
+    instances: NotRequired[Tensor]
+    known: NotRequired[Tensor]
     contrast: NotRequired[Tensor]

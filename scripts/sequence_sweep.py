@@ -210,8 +210,8 @@ def _file_name(name: str) -> str:
 def _parameters(method: Method) -> float:
     """Millions in all networks that are run; nan where there are none."""
     networks = (method.network, getattr(method.direction, "network", None))
-    counts = [sum(p.numel() for p in network.parameters()) for network in networks if isinstance(network, nn.Module)]
-    return sum(counts) / 1e6 if counts else math.nan
+    count = sum(p.numel() for network in networks if isinstance(network, nn.Module) for p in network.parameters())
+    return count / 1e6 if count else math.nan
 
 
 def _minutes(folder: Path) -> float:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
-from torch import nn
 
 from lexy.checkpoint import Trained
+from lexy.networks.network import FrameNetwork, Recurrence
 
 
 class MemoryVideo:
@@ -25,23 +25,18 @@ class MemoryVideo:
         return None
 
 
-class Bright(nn.Module):
+class Bright(FrameNetwork):
     """Nucleus is what is brighter than a half; needs no mask."""
 
-    def start(self, frame, mask=None):
-        return ()
-
-    def step(self, state, frame):
-        return 40 * (frame - 0.5), state
-
-    def with_mask(self, state, mask):
-        return state
+    def forward(self, frame):
+        return 40 * (frame - 0.5)
 
 
-class Carry(nn.Module):
+class Carry(Recurrence):
     """The last mask, whatever the frame shows."""
 
     needs_mask = True
+    feeds_back = True
 
     def start(self, frame, mask=None):
         if mask is None:
@@ -53,6 +48,9 @@ class Carry(nn.Module):
 
     def with_mask(self, state, mask):
         return mask
+
+    def feed_back(self, logits):
+        return logits.sigmoid()
 
 
 def trained(network, frame_network=None, diameter=16.0, crop=(32, 32), pixel_size=None):

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lexy.networks.network import Recurrence
+
 
 class Memory(NamedTuple):
     """Previous mask, reference frame and reference mask."""
@@ -14,11 +16,11 @@ class Memory(NamedTuple):
     reference: Tensor
 
 
-class Recording(nn.Module):
+class Recording(Recurrence):
     """Logits = previous mask · weight + frame; it writes down what it was given in `seen` and in which mode."""
 
     needs_mask = True
-    feedback = "soft"
+    feeds_back = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +39,9 @@ class Recording(nn.Module):
 
     def with_mask(self, state, mask):
         return state._replace(mask=mask)
+
+    def feed_back(self, logits):
+        return logits.sigmoid()
 
 
 def clip(batch: int = 2, time: int = 6, size: int = 4) -> dict:

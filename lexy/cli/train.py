@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
 from omegaconf import DictConfig
@@ -13,6 +13,9 @@ from omegaconf import DictConfig
 from lexy.cli.hydra_app import run_command
 from lexy.config.check import located, resolved
 from lexy.errors import UserError
+
+if TYPE_CHECKING:
+    from lexy.networks.network import Network
 from lexy.sweeps.jobs import SweepConfig
 from lexy.sweeps.plan import Combinations
 
@@ -67,7 +70,6 @@ def train(config: DictConfig) -> float:
     from lexy.checkpoint import packed, trained_on
     from lexy.config.build import build
     from lexy.files import held
-    from lexy.networks.propagation import needs_mask
     from lexy.report.console import show_finished
     from lexy.runs.evaluation import check_not_trained_on, checkpoint_files, load_frame_network
     from lexy.runs.identity import identity
@@ -81,12 +83,13 @@ def train(config: DictConfig) -> float:
 
     pl.seed_everything(config.seed, verbose=False)
     data = build(config.data, "data")
+    _network_class(plain)
     network = build(config.model, "model")
     _try_out(config, network)
     starter = None
     if config.frame_network is not None:
         load_frame_network(config.frame_network, config.allow)
-        starter = packed(config.frame_network) if needs_mask(network) else None
+        starter = packed(config.frame_network) if network.needs_mask else None
     moved = None if config.pretrained is None else start_from(network, config.pretrained)
     came_from = [config.pretrained] if moved is not None else []
     came_from += [config.frame_network] if starter is not None else []
@@ -109,15 +112,28 @@ def train(config: DictConfig) -> float:
 
 def why_not(config: Mapping[str, Any]) -> str | None:
     """Why a combination of a sweep does not exist, as far as its groups tell; None if it does."""
-    return _unfit(*(located(config[group]["_target_"], group) for group in ("model", "data", "training", "start")))
+    groups = (located(config[group]["_target_"], group) for group in ("data", "training", "start"))
+    return _unfit(_network_class(config), *groups)
+
+
+def _network_class(config: Mapping[str, Any]) -> "type[Network]":
+    """Return the class that `model` names; UserError if it is no network."""
+    from lexy.networks.network import Network
+
+    target = config["model"]["_target_"]
+    found = located(target, "model")
+    if not (isinstance(found, type) and issubclass(found, Network)):
+        raise UserError(
+            f"model: {target} is no network. Derive its class from lexy.networks.network.Recurrence (it steps from "
+            "frame to frame) or Network (it sees whole clips); see lexy/networks/unet.py."
+        )
+    return found
 
 
 def unused(config: Mapping[str, Any]) -> dict[str, str]:
     """Groups that change nothing here, with the reason."""
-    from lexy.networks.propagation import needs_mask
-
-    network = located(config["model"]["_target_"], "model")
-    return {} if needs_mask(network) else {"start": f"{network.__name__} carries no mask, so it has no start"}
+    network = _network_class(config)
+    return {} if network.needs_mask else {"start": f"{network.__name__} carries no mask, so it has no start"}
 
 
 def last_attempt(config: DictConfig) -> dict[str, Any]:
@@ -146,13 +162,6 @@ def _in_sweep() -> bool:
 
 def _check_fits(task: Any, data: Any) -> None:
     """Refuse, before a folder is made, stills for what needs clips of several frames."""
-    from lexy.networks.propagation import needs_mask
-
-    if needs_mask(task.network) and not hasattr(task.network, "with_mask"):
-        raise UserError(
-            f"model: {type(task.network).__name__} needs a mask but has no method with_mask(state, mask), by which it "
-            "is given another one. See lexy/networks/tracknet.py."
-        )
     reason = _unfit(*map(type, (task.network, data, task.way, task.start)))
     if reason is not None:
         raise UserError(reason)
@@ -160,18 +169,22 @@ def _check_fits(task: Any, data: Any) -> None:
 
 def _unfit(network: Any, data: Any, way: Any, start: Any) -> str | None:
     """Why these classes do not work together; None if they do."""
-    from lexy.networks.propagation import needs_mask
+    from lexy.networks.network import Recurrence
     from lexy.tasks.starts import TrueMask
-    from lexy.tasks.training import Unrolled
 
+    if way.needs_recurrence and not issubclass(network, Recurrence):
+        return (
+            f"model: {network.__name__} sees whole clips, and training: {way.__name__} steps from frame to frame. Give "
+            "training=clips."
+        )
     if getattr(data, "sequences", True):
         return None
-    if way is Unrolled:
+    if way.needs_sequences:
         return (
-            f"training=unrolled needs clips of several frames, data={data.name} has stills. Give data=synthetic, or "
-            "training=stills or self_feeding."
+            f"training: {way.__name__} needs clips of several frames, data={data.name} has stills. Give "
+            "data=synthetic, or training=stills or self_feeding."
         )
-    if start is TrueMask and needs_mask(network):
+    if start is TrueMask and network.needs_mask:
         return (
             f"start=truth gives away the mask of the first frame, and data={data.name} has no other. Give "
             "start=perturbed or start=unet."

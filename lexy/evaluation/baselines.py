@@ -1,7 +1,6 @@
 """Baselines of every table of sequences: the copied first mask, the same moved by registration, and thresholds.
 
-Each has the `start` and `step` of a network, so that whatever unrolls, evaluates or streams a network takes it as well.
-What they give as logits is ±1.
+Each is a `Recurrence`, so that whatever evaluates or streams a network takes it as well. Their logits are ±1.
 """
 
 from collections.abc import Callable
@@ -14,23 +13,31 @@ from skimage.filters import threshold_li, threshold_otsu
 from torch import Tensor
 from torch.nn import functional
 
+from lexy.networks.network import FrameNetwork, Recurrence
+from lexy.networks.propagation import mask_of
 
-class CopiedMask:
+
+class CopiedMask(Recurrence):
     """The first mask in every frame."""
 
     needs_mask = True
+    feeds_back = True
 
     def start(self, frame: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The state is the mask; ValueError without one."""
+        """Return the mask as the state; ValueError without one."""
         return _given(mask)
 
     def step(self, state: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
-        """The mask as logits, and the same state."""
+        """Return the mask as logits, and the same state."""
         return _logits(state), state
 
     def with_mask(self, state: Tensor, mask: Tensor) -> Tensor:
-        """Go on from another mask."""
+        """Return another mask as the state."""
         return mask
+
+    def feed_back(self, logits: Tensor) -> Tensor:
+        """Return the mask cut at 0.5."""
+        return mask_of(logits, "hard")
 
 
 class Registered(NamedTuple):
@@ -41,7 +48,7 @@ class Registered(NamedTuple):
     spectrum: Tensor
 
 
-class MovedMask:
+class MovedMask(Recurrence):
     """The first mask, moved as the frame about it has moved since: a translation by whole pixels.
 
     Found as the peak of the cross-correlation of gradient magnitudes, which stay where contrast inverts, in a window
@@ -55,8 +62,10 @@ class MovedMask:
     """
 
     needs_mask = True
+    feeds_back = True
 
     def __init__(self, reach: float = 0.1) -> None:
+        super().__init__()
         self.reach = reach
 
     def start(self, frame: Tensor, mask: Tensor | None = None) -> Registered:
@@ -69,7 +78,7 @@ class MovedMask:
         return Registered(mask, window, _edge_spectrum(frame, window))
 
     def step(self, state: Registered, frame: Tensor) -> tuple[Tensor, Registered]:
-        """The moved mask as logits, and the same state."""
+        """Return the moved mask as logits, and the same state."""
         height, width = frame.shape[-2:]
         cross = _edge_spectrum(frame, state.window) * state.spectrum.conj()
         correlation = torch.fft.irfft2(cross, s=(height, width))
@@ -82,11 +91,15 @@ class MovedMask:
         return _logits(_translated(state.mask, shift)), state
 
     def with_mask(self, state: Registered, mask: Tensor) -> Registered:
-        """Move another mask; the frame that it is moved from stays."""
+        """Return the state with another mask; the frame that it is moved from stays."""
         return state._replace(mask=mask)
 
+    def feed_back(self, logits: Tensor) -> Tensor:
+        """Return the mask cut at 0.5."""
+        return mask_of(logits, "hard")
 
-class Threshold:
+
+class Threshold(FrameNetwork):
     """What is brighter than a threshold that each frame is given by itself.
 
     Parameters
@@ -95,20 +108,15 @@ class Threshold:
         From an image (H, W) to its threshold.
     """
 
-    needs_mask = False
-
     def __init__(self, rule: Callable[[NDArray[np.float32]], float]) -> None:
+        super().__init__()
         self.rule = rule
 
-    def start(self, frame: Tensor, mask: Tensor | None = None) -> tuple[()]:
-        """Nothing is remembered."""
-        return ()
-
-    def step(self, state: tuple[()], frame: Tensor) -> tuple[Tensor, tuple[()]]:
-        """Logits of this frame."""
+    def forward(self, frame: Tensor) -> Tensor:
+        """Return the logits of frames."""
         images = frame[:, 0].float().cpu().numpy()
         masks = np.stack([image > self.rule(image) for image in images])[:, None]
-        return _logits(torch.from_numpy(masks).to(frame.device)), state
+        return _logits(torch.from_numpy(masks).to(frame.device))
 
 
 class Otsu(Threshold):
@@ -136,14 +144,14 @@ def _logits(masks: Tensor) -> Tensor:
 
 
 def _edge_spectrum(frame: Tensor, window: Tensor) -> Tensor:
-    """Spectrum (B, H, W / 2 + 1) of the gradient magnitude of frames (B, 1, H, W), of mean 0 in the window."""
+    """Return the spectrum (B, H, W / 2 + 1) of the gradient magnitude of frames, of mean 0 in the window."""
     edges, window = torch.hypot(*torch.gradient(frame[:, 0].float(), dim=(1, 2))), window[:, 0]
     total = window.sum((1, 2), keepdim=True).clamp(min=1e-6)
     return torch.fft.rfft2((edges - (edges * window).sum((1, 2), keepdim=True) / total) * window)
 
 
 def _translated(masks: Tensor, shift: Tensor) -> Tensor:
-    """Masks (B, 1, H, W), each moved by (rows, columns); 0 comes in from outside."""
+    """Return masks (B, 1, H, W), each moved by (rows, columns); 0 comes in from outside."""
     height, width = masks.shape[-2:]
     rows = torch.arange(height, device=masks.device) - shift[:, :1]
     columns = torch.arange(width, device=masks.device) - shift[:, 1:]

@@ -60,13 +60,26 @@ def evaluate_all(
             if not measured["labelled"].any():
                 continue
             for name, predict in methods.items():
-                rows = frame_rows(predict(clip) >= 0, measured)
+                rows = frame_rows(foreground(predict(clip), clip), measured)
                 if name in one_step:
-                    rows["dice_one_step"] = _dice(one_step[name](clip) >= 0, measured)
+                    rows["dice_one_step"] = _dice(foreground(one_step[name](clip), clip), measured)
                 tables[name].append(rows)
     if not next(iter(tables.values())):
         raise UserError("nothing to evaluate: no frame is labelled; give clips with masks for some of their frames")
     return {name: _ordered(pd.concat(parts, ignore_index=True)) for name, parts in tables.items()}
+
+
+def foreground(logits: Tensor, clip: Mapping[str, Any]) -> Tensor:
+    """Return the predicted masks, bool: pixels with a probability of 0.5 or more, of those that anything is known of.
+
+    Parameters
+    ----------
+    logits : Tensor, float (B, T, 1, H, W)
+    clip : Mapping
+        With `known`, bool (B, T, 1, H, W), where some pixels are not known; their masks are 0.
+    """
+    predicted = logits >= 0
+    return predicted & clip["known"].to(predicted.device) if "known" in clip else predicted
 
 
 def _dice(predicted: Tensor, clip: Mapping[str, Any]) -> NDArray[np.float64]:

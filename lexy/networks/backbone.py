@@ -24,13 +24,21 @@ class Backbone(nn.Module, ABC):
     ----------
     stride : int
         Height and width of the input must be multiples of it (`pad_to_multiple` sees to that).
+    channels : tuple of int
+        Of the features that `encode` gives, from shallow to deep.
     """
 
     stride: int
+    channels: tuple[int, ...]
+
+    @property
+    def skips(self) -> range:
+        """Levels of the features, but for the deepest, that `decode` reads."""
+        return range(len(self.channels) - 1)
 
     @abstractmethod
     def encode(self, x: Tensor) -> list[Tensor]:
-        """Features from shallow to deep; the last one is what the bottleneck takes.
+        """Return features from shallow to deep; the last one is what the bottleneck takes.
 
         Parameters
         ----------
@@ -43,7 +51,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def decode(self, features: Sequence[Tensor]) -> Tensor:
-        """Logits (B, 1, H, W) from features like those of `encode`, the last with `branches` times its channels."""
+        """Return logits (B, 1, H, W) of features as of `encode`, the last with `branches` times its channels."""
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
@@ -111,9 +119,9 @@ class Decoder(nn.Module):
         )
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Features from shallow to deep → the map of the shallowest stage."""
+        """Return the map of the shallowest stage from features from shallow to deep."""
         *skips, deepest = features
-        x = self.bottleneck(deepest)
+        x: Tensor = self.bottleneck(deepest)
         for up, merge, skip in zip(self.up, self.merge, reversed(skips), strict=True):
             x = merge(torch.cat([up(x), skip], dim=1))
         return x

@@ -1,18 +1,17 @@
 """Propagation from both bright ends of a clip: offline, for it looks ahead."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from lexy.networks.network import FOREGROUND, Network, State
 from lexy.networks.propagation import mask_contrast
-from lexy.networks.rollout import Recurrence, free_running, rollout
+from lexy.networks.rollout import rollout
 
 
 def propagate_both_ways(
-    network: Recurrence,
+    network: Network,
     frames: Tensor,
-    state: Any,
+    state: State,
     last_mask: Tensor,
     last: Tensor | None = None,
     found: Tensor | None = None,
@@ -24,7 +23,7 @@ def propagate_both_ways(
 
     Parameters
     ----------
-    network : Recurrence
+    network : Network
     frames : Tensor, float (B, T, 1, H, W)
     state
         Of the network before frame 0: `network.start(frames[:, 0], mask)`.
@@ -44,7 +43,7 @@ def propagate_both_ways(
     time = frames.shape[1]
     steps = torch.arange(time, device=frames.device)
     last = torch.full_like(steps[:1].expand(len(frames)), time - 1) if last is None else last
-    forward = free_running(network, state, frames)
+    forward = network.maps(frames, state)[FOREGROUND]
     # Position k of a reversed clip is frame last - k; and back again. What lies beyond an end repeats that end.
     order = (last[:, None] - steps).clamp(min=0)
     backward = _ordered(rollout(network, _ordered(frames, order), last_mask), order)
@@ -58,12 +57,12 @@ def propagate_both_ways(
     return torch.lerp(forward, backward, _wide(weight))
 
 
-def bright_end(network: Recurrence, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def bright_end(network: Network, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Where in the second half of each clip a frame network is most confident, and its mask there.
 
     Parameters
     ----------
-    network : Recurrence
+    network : Network
         Needs no mask, for example a U-Net.
     frames : Tensor, float (B, T, 1, H, W)
 

@@ -1,25 +1,25 @@
 """A frame network and a propagating network, weighed in each frame by how far each can be trusted."""
 
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, NamedTuple
 
 import torch
 from annotated_types import Gt, Interval
 from torch import Tensor, nn
 
-from lexy.networks.propagation import Propagation, mask_contrast, needs_mask
-from lexy.networks.propagation import frame_network as without_mask
-from lexy.networks.rollout import Recurrence
+from lexy.networks import propagation
+from lexy.networks.network import Recurrence, State
+from lexy.networks.propagation import mask_contrast, mask_of
 
 
 class FusionState(NamedTuple):
     """States of both networks; area and centroid (B, 3) that masks are compared with."""
 
-    frame: Any
-    propagating: Any
+    frame: State
+    propagating: State
     trusted: Tensor
 
 
-class Fusion(nn.Module):
+class Fusion(Recurrence):
     """p = w · p_frame + (1 − w) · p_propagated, and p is what is propagated.
 
     Segmenting alone and fusing that with what is propagated is DEVA's plan (Cheng et al. 2023, arXiv:2309.03903). The
@@ -43,7 +43,7 @@ class Fusion(nn.Module):
     frame_network : Module
         Trained; needs no mask, for example a U-Net.
     propagating_network : Module
-        Trained; with `start`, `step` and `with_mask` (`lexy.networks.propagation.Propagation`).
+        Trained; a `Recurrence` that needs a mask.
     area_jump : float
         Change of ln(area) at which the confidence has fallen to 1 / e.
     shift_jump : float
@@ -57,6 +57,7 @@ class Fusion(nn.Module):
     """
 
     needs_mask = True
+    feeds_back = True
 
     def __init__(
         self,
@@ -69,25 +70,24 @@ class Fusion(nn.Module):
         ageing: Annotated[float, Interval(ge=0, le=1)] = 0.1,
     ) -> None:
         super().__init__()
-        if not needs_mask(propagating_network):
+        if not isinstance(propagating_network, Recurrence) or not propagating_network.needs_mask:
             raise ValueError(f"{type(propagating_network).__name__} carries no mask: there is nothing to fuse")
-        self.frame_network, self.propagating_network = without_mask(frame_network), propagating_network
+        self.frame_network: Recurrence = propagation.frame_network(frame_network)
+        self.propagating_network: Recurrence = propagating_network
         self.area_jump, self.shift_jump = area_jump, shift_jump
         self.half_contrast, self.trust, self.ageing = half_contrast, trust, ageing
 
     def start(self, frame: Tensor, mask: Tensor | None = None) -> FusionState:
         """Start both; ValueError without a mask, where the propagating network wants one."""
-        alone, propagating = self._networks()
-        states = alone.start(frame), propagating.start(frame, mask)
+        states = self.frame_network.start(frame), self.propagating_network.start(frame, mask)
         if mask is None:
             raise ValueError("fusion starts from a mask of the first frame: give one")
         return FusionState(*states, _shape(mask.float()))
 
     def step(self, state: FusionState, frame: Tensor) -> tuple[Tensor, FusionState]:
-        """Logits of the fused probabilities, and the states after it; the propagating network goes on from these."""
-        alone, propagating = self._networks()
-        frame_logits, frame_state = alone.step(state.frame, frame)
-        propagated_logits, propagating_state = propagating.step(state.propagating, frame)
+        """Return the logits of the fused probabilities, from which the propagating network goes on, and the states."""
+        frame_logits, frame_state = self.frame_network.step(state.frame, frame)
+        propagated_logits, propagating_state = self.propagating_network.step(state.propagating, frame)
         own, propagated = frame_logits.float().sigmoid(), propagated_logits.float().sigmoid()
         contrast = mask_contrast(frame, own)
         own_confidence = self._confidence(own, state.trusted) * contrast / (contrast + self.half_contrast)
@@ -96,16 +96,19 @@ class Fusion(nn.Module):
         fused = torch.lerp(propagated, own, weight[:, None, None, None])
         logits = torch.logit(fused, eps=1e-6)
         return logits, FusionState(
-            frame_state, propagating.with_mask(propagating_state, fused), self._measure(fused, state.trusted)
+            frame_state,
+            self.propagating_network.with_mask(propagating_state, fused),
+            self._measure(fused, state.trusted),
         )
 
     def with_mask(self, state: FusionState, mask: Tensor) -> FusionState:
-        """See `Propagation.with_mask`."""
-        _, propagating = self._networks()
-        return state._replace(propagating=propagating.with_mask(state.propagating, mask), trusted=_shape(mask.float()))
+        """Return the state in which the propagating network goes on from `mask`, and shapes are compared with its."""
+        propagating = self.propagating_network.with_mask(state.propagating, mask)
+        return state._replace(propagating=propagating, trusted=_shape(mask.float()))
 
-    def _networks(self) -> tuple[Recurrence, Propagation]:
-        return cast(Recurrence, self.frame_network), cast(Propagation, self.propagating_network)
+    def feed_back(self, logits: Tensor) -> Tensor:
+        """Return the fused probabilities."""
+        return mask_of(logits, "soft")
 
     def _measure(self, fused: Tensor, trusted: Tensor) -> Tensor:
         """Area and centroid (B, 3) that the next masks are compared with; a mask without area has none to offer."""
@@ -120,13 +123,13 @@ class Fusion(nn.Module):
         decided = (probability * (2 * probability - 1).abs()).sum((1, 2, 3)) / mass
         shape = _shape(probability)
         area, before = shape[:, 0].clamp(min=1e-6), trusted[:, 0].clamp(min=1e-6)
-        moved = torch.linalg.vector_norm(shape[:, 1:] - trusted[:, 1:], dim=1) / before.sqrt()
-        jump = (area / before).log().abs() / self.area_jump + moved / self.shift_jump
+        shift = torch.linalg.vector_norm(shape[:, 1:] - trusted[:, 1:], dim=1) / before.sqrt()
+        jump = (area / before).log().abs() / self.area_jump + shift / self.shift_jump
         return decided * torch.exp(-torch.where(trusted[:, 0] < 1, 0.0, jump))  # nothing was there to compare with
 
 
 def _shape(probability: Tensor) -> Tensor:
-    """Area, and row and column of the centroid, of soft masks (B, 1, H, W): (B, 3)."""
+    """Return the area, and row and column of the centroid, of soft masks (B, 1, H, W): (B, 3)."""
     rows, columns = (torch.arange(n, device=probability.device, dtype=torch.float32) for n in probability.shape[-2:])
     area = probability.sum((1, 2, 3))
     row = (probability.sum((1, 3)) * rows).sum(1) / area.clamp(min=1e-6)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lexy.networks.backbone import Backbone, pad_to_multiple
-from lexy.networks.propagation import first_mask
+from lexy.networks.network import Recurrence
+from lexy.networks.propagation import first_mask, mask_of
 
 REACH = 0.3  # longest move of a pass along each axis, half image sizes
 CERTAIN = 0.98  # the probability that the anchor is not believed beyond, so that evidence against it is heard
@@ -24,7 +25,7 @@ class Anchor(NamedTuple):
     logits: Tensor
 
 
-class MoveNet(nn.Module):
+class MoveNet(Recurrence):
     """A smooth flow field moves the first mask to the current frame, and what the decoder sees there is added.
 
     logits = keep · moved anchor logits + gain · decoder(frame, moved anchor frame, moved anchor mask)
@@ -45,50 +46,49 @@ class MoveNet(nn.Module):
     """
 
     needs_mask = True
-    feeds_back = False  # only the first mask counts: a one-step figure would be the free-running one
 
     def __init__(self, backbone: Callable[..., Backbone], passes: Annotated[int, Gt(0)] = 2) -> None:
         super().__init__()
         self.passes = passes
         self.backbone = backbone(in_channels=3)
-        self.flow = nn.LazyConv2d(2, 1)
+        self.flow = nn.Conv2d(self.backbone.channels[-1], 2, 1)
         self.keep = nn.Parameter(torch.tensor(1.0))
         self.gain = nn.Parameter(torch.tensor(0.3))
-        with torch.no_grad():  # tells the lazy layer how many channels the deepest map has
-            training, size = self.backbone.training, self.backbone.stride
-            self.flow(self.backbone.eval().encode(torch.zeros(1, 3, size, size))[-1])
-            self.backbone.train(training)
-        nn.init.zeros_(self.flow.weight)
-        nn.init.zeros_(self.flow.bias)
+        for parameter in self.flow.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, frame: Tensor, anchor: Anchor) -> Tensor:
-        """Logits (B, 1, H, W) of frames (B, 1, H, W)."""
+        """Return the logits (B, 1, H, W) of frames (B, 1, H, W)."""
         height, width = frame.shape[-2:]
         frame, *parts = (pad_to_multiple(part, self.backbone.stride) for part in (frame, *anchor))
         there = torch.cat([part.float() for part in parts[:2]], dim=1)
         flow = torch.zeros(len(frame), 2, 1, 1, device=frame.device)
         for _ in range(self.passes):
-            x = torch.cat([frame, moved(there, flow).to(frame.dtype)], dim=1)
+            x = torch.cat([frame, warped(there, flow).to(frame.dtype)], dim=1)
             features = self.backbone.encode(x)
             flow = flow + REACH * self.flow(features[-1]).float().tanh()
         correction = self.backbone.decode(features).float()
-        return (self.keep * moved(parts[2], flow) + self.gain * correction)[..., :height, :width]
+        return (self.keep * warped(parts[2], flow) + self.gain * correction)[..., :height, :width]
 
     def start(self, frame: Tensor, mask: Tensor | None = None) -> Anchor:
-        """The anchor is the first frame with its mask; ValueError without a mask."""
+        """Return the anchor, the first frame with its mask; ValueError without a mask."""
         mask = first_mask(frame, mask, "Move-Net")
         return Anchor(frame, mask, torch.logit(_softened(mask.float()), eps=1 - CERTAIN))
 
     def step(self, state: Anchor, frame: Tensor) -> tuple[Tensor, Anchor]:
-        """Logits of this frame, and the same state."""
+        """Return the logits of this frame, and the same state."""
         return self(frame, state), state
 
     def with_mask(self, state: Anchor, mask: Tensor) -> Anchor:
-        """The same state: only the first mask counts."""
+        """Return the same state: only the first mask counts."""
         return state
 
+    def feed_back(self, logits: Tensor) -> Tensor:
+        """Return probabilities; nothing looks at them."""
+        return mask_of(logits, "soft")
 
-def moved(images: Tensor, flow: Tensor) -> Tensor:
+
+def warped(images: Tensor, flow: Tensor) -> Tensor:
     """Sample images where a flow points to.
 
     Parameters

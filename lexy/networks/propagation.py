@@ -1,60 +1,37 @@
 """What networks that pass a mask from frame to frame share."""
 
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+
+from lexy.networks.network import Recurrence, State
 
 Feedback = Literal["soft", "hard"]
 
 
-class Propagation(Protocol):
-    """A network whose state holds the mask of the last frame; the others take one too, and do not look at it."""
-
-    def start(self, frame: Tensor, mask: Tensor | None = None) -> Any:
-        """See `lexy.networks.rollout.Recurrence.start`."""
-
-    def step(self, state: Any, frame: Tensor) -> tuple[Tensor, Any]:
-        """See `lexy.networks.rollout.Recurrence.step`."""
-
-    def with_mask(self, state: Any, mask: Tensor) -> Any:
-        """The state as if `mask`, (B, 1, H, W) in [0, 1], had been the network's own for the last frame.
-
-        For teacher forcing and one-step evaluation (the true mask), scheduled sampling, and fusion.
-        """
-
-
-def needs_mask(network: Any) -> bool:
-    """Whether `start` wants the mask of the first frame; a network says so by its attribute of this name."""
-    return getattr(network, "needs_mask", False)
-
-
-def frame_network(network: Any) -> Any:
-    """The network itself, in evaluation mode, if it needs no mask.
+def frame_network(network: nn.Module) -> Recurrence:
+    """Return the network itself, in evaluation mode, if it sees frames one by one and needs no mask.
 
     Raises
     ------
     ValueError
-        It does.
+        It needs a mask, or all frames of a clip.
     """
-    if needs_mask(network):
-        raise ValueError(f"{type(network).__name__} carries a mask; give a network that needs none, such as a U-Net")
+    if not isinstance(network, Recurrence) or network.needs_mask:
+        why = "carries a mask" if isinstance(network, Recurrence) else "does not see frames one by one"
+        raise ValueError(f"{type(network).__name__} {why}; give a network that needs none, such as a U-Net")
     return network.eval()
 
 
-def feed_back(logits: Tensor, feedback: Feedback) -> Tensor:
-    """The mask that the next step sees: probabilities with their gradient, or, as published, 0 and 1 cut at 0.5."""
+def mask_of(logits: Tensor, feedback: Feedback) -> Tensor:
+    """Return the mask that the next step sees: probabilities with their gradient, or, as published, cut at 0.5."""
     return logits.float().sigmoid() if feedback == "soft" else (logits >= 0).float()
 
 
-def own_mask(network: Any, logits: Tensor) -> Tensor:
-    """What `network` feeds back of its logits; its attribute `feedback` says how, soft if it has none."""
-    return feed_back(logits, getattr(network, "feedback", "soft"))
-
-
 def first_mask(frame: Tensor, mask: Tensor | None, network: str) -> Tensor:
-    """The mask to start from, in the frame's type.
+    """Return the mask to start from, in the frame's type.
 
     Raises
     ------
@@ -66,8 +43,8 @@ def first_mask(frame: Tensor, mask: Tensor | None, network: str) -> Tensor:
     return mask.to(frame.dtype)
 
 
-def detached(state: Any) -> Any:
-    """The same state without its history, so that no gradient flows back through it.
+def detached(state: State) -> State:
+    """Return the same state without its history, so that no gradient flows back through it.
 
     Parameters
     ----------
@@ -80,7 +57,7 @@ def detached(state: Any) -> Any:
 
 
 def mask_contrast(frames: Tensor, masks: Tensor, inner: int = 2, outer: int = 6) -> Tensor:
-    """How far a soft mask is from its surroundings in brightness, without knowing the truth.
+    """Measure how far a soft mask is from its surroundings in brightness, without knowing the truth.
 
     Parameters
     ----------

@@ -33,6 +33,7 @@ class ResNet34(Backbone):
     """
 
     stride = 32
+    channels = (64, 128, 256, 512, 512)
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class ResNet34(Backbone):
         self.stem = nn.Sequential(model.conv1, model.bn1, model.relu)
         self.layers = nn.ModuleList([model.layer1, model.layer2, model.layer3, model.layer4])
         widths = [bottleneck // 2**level for level in range(1, 5)]
-        self.decoder = Decoder(branches * 512, bottleneck, [512, 256, 128, 64], widths, normalization)
+        self.decoder = Decoder(branches * self.channels[-1], bottleneck, self.channels[-2::-1], widths, normalization)
         half = widths[-1] // 2
         self.head = nn.Sequential(
             nn.ConvTranspose2d(widths[-1], half, 2, stride=2),
@@ -62,7 +63,7 @@ class ResNet34(Backbone):
         )
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """See `Backbone.encode`."""
+        """Return features from shallow to deep."""
         x = self.stem(x)
         features = []
         for layer in self.layers:
@@ -71,5 +72,6 @@ class ResNet34(Backbone):
         return [*features, functional.max_pool2d(x, 2)]
 
     def decode(self, features: Sequence[Tensor]) -> Tensor:
-        """See `Backbone.decode`."""
-        return self.head(self.decoder(features))
+        """Return logits (B, 1, H, W) from features."""
+        logits: Tensor = self.head(self.decoder(features))
+        return logits

@@ -1,29 +1,17 @@
-"""Unrolling a network over a clip."""
-
-from typing import Any, Protocol
+"""Unrolling networks over clips."""
 
 import torch
 from torch import Tensor
 
-from lexy.networks.propagation import Propagation, own_mask
+from lexy.networks.network import FOREGROUND, Network, Recurrence, State
 
 
-class Recurrence(Protocol):
-    """What every network of the project is: a small state machine over frames."""
-
-    def start(self, frame: Tensor, mask: Tensor | None = None) -> Any:
-        """State before the first frame (B, 1, H, W), given its mask where the network wants one."""
-
-    def step(self, state: Any, frame: Tensor) -> tuple[Tensor, Any]:
-        """Logits (B, 1, H, W) of the next frame, and the state after it."""
-
-
-def rollout(network: Recurrence, frames: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Run a network freely over clips, frame by frame.
+def rollout(network: Network, frames: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Run a network freely over clips.
 
     Parameters
     ----------
-    network : Recurrence
+    network : Network
     frames : Tensor, float (B, T, 1, H, W)
     mask : Tensor, float (B, 1, H, W), optional
         Mask of the first frame, for networks that start from one.
@@ -31,26 +19,17 @@ def rollout(network: Recurrence, frames: Tensor, mask: Tensor | None = None) -> 
     Returns
     -------
     Tensor, float32 (B, T, 1, H, W)
-        Logits.
+        Logits of the foreground.
     """
-    return free_running(network, network.start(frames[:, 0], mask), frames)
+    return network.maps(frames, network.start(frames[:, 0], mask))[FOREGROUND]
 
 
-def free_running(network: Recurrence, state: Any, frames: Tensor) -> Tensor:
-    """Logits, float32 (B, T, 1, H, W), of frames (B, T, 1, H, W) from a state of the network; no mask is given."""
-    logits = []
-    for frame in frames.unbind(dim=1):
-        output, state = network.step(state, frame)
-        logits.append(output.float())
-    return torch.stack(logits, dim=1)
-
-
-def one_step(network: Propagation, state: Any, frames: Tensor, masks: Tensor, labelled: Tensor) -> Tensor:
-    """Logits from a state when each frame is given the true mask of the one before it.
+def one_step(network: Recurrence, state: State, frames: Tensor, masks: Tensor, labelled: Tensor) -> Tensor:
+    """Run a recurrence over clips when each frame is given the true mask of the one before it.
 
     Parameters
     ----------
-    network : Propagation
+    network : Recurrence
     state
         That the first frame starts from.
     frames, masks : Tensor, float (B, T, 1, H, W)
@@ -60,12 +39,14 @@ def one_step(network: Propagation, state: Any, frames: Tensor, masks: Tensor, la
     Returns
     -------
     Tensor, float32 (B, T, 1, H, W)
+        Logits of the foreground.
     """
     logits: list[Tensor] = []
     for time, frame in enumerate(frames.unbind(dim=1)):
         if logits:
             known = labelled[:, time - 1, None, None, None]
-            state = network.with_mask(state, torch.where(known, masks[:, time - 1], own_mask(network, logits[-1])))
+            past = torch.where(known, masks[:, time - 1], network.feed_back(logits[-1]))
+            state = network.with_mask(state, past)
         output, state = network.step(state, frame)
         logits.append(output.float())
     return torch.stack(logits, dim=1)

@@ -1,13 +1,14 @@
 """Siam-Net: the frame with the previous mask, beside a reference frame with its mask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lexy.networks.backbone import Backbone, pad_to_multiple
-from lexy.networks.propagation import Feedback, feed_back, first_mask, mask_contrast
+from lexy.networks.network import Recurrence
+from lexy.networks.propagation import Feedback, first_mask, mask_contrast, mask_of
 
 Features = tuple[Tensor, ...]
 
@@ -20,7 +21,7 @@ class SiamState(NamedTuple):
     contrast: Tensor
 
 
-class SiamNet(nn.Module):
+class SiamNet(Recurrence):
     """One encoder for (frame, previous mask) and (reference frame, reference mask); the study's second network.
 
     Parameters
@@ -39,6 +40,7 @@ class SiamNet(nn.Module):
     """
 
     needs_mask = True
+    feeds_back = True
 
     def __init__(
         self,
@@ -52,14 +54,14 @@ class SiamNet(nn.Module):
         self.feedback, self.reference = feedback, reference
         self.joins = nn.ModuleDict()
         if join == "all":
-            self.joins.update({str(level): _join(channels) for level, channels in _skips(self.backbone).items()})
+            self.joins.update({str(level): _join(self.backbone.channels[level]) for level in self.backbone.skips})
 
     def encode(self, frame: Tensor, mask: Tensor) -> Features:
-        """Features of frames (B, 1, H, W) with their masks (B, 1, H, W)."""
+        """Return the features of frames (B, 1, H, W) with their masks (B, 1, H, W)."""
         return tuple(self.backbone.encode(pad_to_multiple(torch.cat([frame, mask], dim=1), self.backbone.stride)))
 
     def decode(self, current: Features, reference: Features) -> Tensor:
-        """Logits of what `encode` gave; as large as its padded input."""
+        """Return the logits of what `encode` gave; as large as its padded input."""
         skips = list(current[:-1])
         for level, join in self.joins.items():
             both = torch.cat([current[int(level)], reference[int(level)]], dim=1)
@@ -67,7 +69,7 @@ class SiamNet(nn.Module):
         return self.backbone.decode([*skips, torch.cat([current[-1], reference[-1]], dim=1)])
 
     def forward(self, frame: Tensor, previous: Tensor, reference_frame: Tensor, reference_mask: Tensor) -> Tensor:
-        """Logits (B, 1, H, W); all inputs are (B, 1, H, W)."""
+        """Return the logits (B, 1, H, W); all inputs are (B, 1, H, W)."""
         height, width = frame.shape[-2:]
         return self.decode(self.encode(frame, previous), self.encode(reference_frame, reference_mask))[
             ..., :height, :width
@@ -79,15 +81,19 @@ class SiamNet(nn.Module):
         return SiamState(mask, self.encode(frame, mask), mask_contrast(frame, mask))
 
     def step(self, state: SiamState, frame: Tensor) -> tuple[Tensor, SiamState]:
-        """Logits of this frame, and the state with its mask."""
+        """Return the logits of this frame, and the state with its mask."""
         height, width = frame.shape[-2:]
         logits = self.decode(self.encode(frame, state.previous), state.reference)[..., :height, :width]
-        state = state._replace(previous=feed_back(logits, self.feedback))
+        state = state._replace(previous=self.feed_back(logits))
         return logits, self._renewed(state, frame) if self.reference == "contrast" else state
 
     def with_mask(self, state: SiamState, mask: Tensor) -> SiamState:
-        """See `Propagation.with_mask`; the reference stays."""
+        """Return the state with another previous mask; the reference stays."""
         return state._replace(previous=mask.to(state.previous.dtype))
+
+    def feed_back(self, logits: Tensor) -> Tensor:
+        """Return the mask that the next frame sees, hard or soft."""
+        return mask_of(logits, self.feedback)
 
     def _renewed(self, state: SiamState, frame: Tensor) -> SiamState:
         """The state with this frame as the reference of the clips in which no frame so far stood out more."""
@@ -104,16 +110,3 @@ def _join(channels: int) -> nn.Conv2d:
         join.weight.copy_(torch.eye(channels, 2 * channels)[:, :, None, None])
     nn.init.zeros_(join.bias)  # type: ignore[arg-type]
     return join
-
-
-def _skips(backbone: Backbone) -> dict[int, int]:
-    """Channels of each skip by its level, found by a trial; without those that the decoder does not look at."""
-    training = backbone.training
-    backbone.eval()
-    with torch.enable_grad():
-        *skips, deepest = backbone.encode(torch.zeros(1, 2, backbone.stride, backbone.stride))
-        skips = [skip.detach().requires_grad_() for skip in skips]
-        logits = backbone.decode([*skips, torch.cat([deepest, deepest], dim=1)])
-        gradients: Sequence[Tensor | None] = torch.autograd.grad(logits.sum(), skips, allow_unused=True)
-    backbone.train(training)
-    return {level: g.shape[1] for level, g in enumerate(gradients) if g is not None}

@@ -60,16 +60,25 @@ class SMP(Backbone):
         load_smp(self.encoder, encoder, weights)
         set_in_channels(self.encoder, in_channels, first_conv, pretrained=weights is not None)
         self.stride = 2**depth
-        channels = list(self.encoder.out_channels)
-        channels[-1] *= branches
+        self.channels = tuple(self.encoder.out_channels)
         widths = [width * 2**level for level in range(depth)][::-1]
-        self.decoder = UnetDecoder(channels, widths, n_blocks=depth, add_center_block=encoder.startswith("vgg"))
+        deepest = branches * self.channels[-1]
+        self.decoder = UnetDecoder(
+            [*self.channels[:-1], deepest], widths, n_blocks=depth, add_center_block=encoder.startswith("vgg")
+        )
         self.head = SegmentationHead(widths[-1], 1)
 
+    @property
+    def skips(self) -> range:
+        """Levels that the decoder reads: not the first, which is as large as the input."""
+        return range(1, len(self.channels) - 1)
+
     def encode(self, x: Tensor) -> list[Tensor]:
-        """See `Backbone.encode`."""
-        return self.encoder(x)
+        """Return features from shallow to deep."""
+        features: list[Tensor] = self.encoder(x)
+        return features
 
     def decode(self, features: Sequence[Tensor]) -> Tensor:
-        """See `Backbone.decode`."""
-        return self.head(self.decoder(features))
+        """Return logits (B, 1, H, W) from features."""
+        logits: Tensor = self.head(self.decoder(features))
+        return logits

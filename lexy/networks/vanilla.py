@@ -36,6 +36,7 @@ class Vanilla(Backbone):
         super().__init__()
         self.stride = 2**depth
         widths = [width * 2**level for level in range(depth)]
+        self.channels = (*widths, widths[-1])
         self.stages = nn.ModuleList(
             double_conv(inputs, outputs, normalization)
             for inputs, outputs in zip([in_channels, *widths[:-1]], widths, strict=True)
@@ -45,7 +46,7 @@ class Vanilla(Backbone):
         self.head = nn.Conv2d(width, 1, 1)
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """See `Backbone.encode`."""
+        """Return features from shallow to deep."""
         features = []
         for stage in self.stages:
             features.append(stage(x))
@@ -53,5 +54,6 @@ class Vanilla(Backbone):
         return [*features, x]
 
     def decode(self, features: Sequence[Tensor]) -> Tensor:
-        """See `Backbone.decode`."""
-        return self.head(self.decoder(features))
+        """Return logits (B, 1, H, W) from features."""
+        logits: Tensor = self.head(self.decoder(features))
+        return logits

@@ -30,6 +30,7 @@ class VGG16(Backbone):
     """
 
     stride = 32
+    channels = (64, 128, 256, 512, 512, 512)
 
     def __init__(
         self,
@@ -53,11 +54,11 @@ class VGG16(Backbone):
             nn.Sequential(*layers[start:pool]) for start, pool in zip(starts, pools, strict=False)
         )
         widths = [bottleneck // 2**level for level in range(5)]
-        self.decoder = Decoder(branches * 512, bottleneck, [512, 512, 256, 128, 64], widths, normalization)
+        self.decoder = Decoder(branches * self.channels[-1], bottleneck, self.channels[-2::-1], widths, normalization)
         self.head = nn.Conv2d(widths[-1], 1, 1)
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """See `Backbone.encode`."""
+        """Return features from shallow to deep."""
         features = []
         for stage in self.stages:
             features.append(stage(x))
@@ -65,5 +66,6 @@ class VGG16(Backbone):
         return [*features, x]
 
     def decode(self, features: Sequence[Tensor]) -> Tensor:
-        """See `Backbone.decode`."""
-        return self.head(self.decoder(features))
+        """Return logits (B, 1, H, W) from features."""
+        logits: Tensor = self.head(self.decoder(features))
+        return logits

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from lexy.checkpoint import Trained
 from lexy.errors import UserError
-from lexy.networks.propagation import mask_contrast, needs_mask
+from lexy.networks.network import Recurrence
+from lexy.networks.propagation import mask_contrast
 from lexy.predict.scale import Field
 from lexy.predict.spool import Spool
 from lexy.predict.tiles import TILE, TiledNetwork, Tiles
@@ -50,11 +51,13 @@ def run_passes(
         The network needs a mask, and there is neither a given one nor a network that could make one; or this one found
         no nucleus.
     """
+    if not isinstance(trained.network, Recurrence) or not isinstance(trained.frame_network, Recurrence | None):
+        raise UserError(f"{type(trained.network).__name__} sees whole clips: lexy-predict takes recurrences alone.")
     tiles = Tiles(field.shape, trained.crop_size or TILE, overlap)
     network = TiledNetwork(trained.network, tiles)
     masks = {frame: field.mask(labels) for frame, labels in given.items()}
     found = None
-    if needs_mask(trained.network) and not masks:
+    if trained.network.needs_mask and not masks:
         if trained.frame_network is None:
             raise UserError(
                 f"{type(trained.network).__name__} carries a mask from frame to frame, and its checkpoint holds no "
@@ -63,7 +66,7 @@ def run_passes(
             )
         found, mask = best_start(field, TiledNetwork(trained.frame_network, tiles), progress)
         masks = {found: mask}
-    walks = _walks(sorted(masks), field.n_frames) if needs_mask(trained.network) else [range(field.n_frames)]
+    walks = _walks(sorted(masks), field.n_frames) if trained.network.needs_mask else [range(field.n_frames)]
     done = 0
     for walk in walks:
         for frame, probability in _walk(field, network, walk, masks if given else {}, masks.get(walk[0])):

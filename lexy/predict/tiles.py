@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lexy.errors import UserError
-from lexy.networks.propagation import own_mask
+from lexy.networks.network import Recurrence
 
 CHUNK = 2**16  # pixels of the tiles that go through a network together: they should stay in the cache
 TILE = (128, 128)  # where a checkpoint does not know the size of its crops: the published one
@@ -91,13 +91,13 @@ class TiledNetwork:
 
     Parameters
     ----------
-    network : Module
-        With `start`, `step` and `with_mask` (`lexy.networks.propagation.Propagation`).
+    network : Recurrence
     tiles : Tiles
     """
 
-    def __init__(self, network: Any, tiles: Tiles) -> None:
-        self.network = network.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
+    def __init__(self, network: Recurrence, tiles: Tiles) -> None:
+        # A quarter faster on a CPU.
+        self.network: Recurrence = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.tiles = tiles
         self._chunk = max(1, CHUNK // math.prod(tiles.size))
         self._workers = ThreadPoolExecutor(torch.get_num_threads(), "tiles", torch.set_num_threads, (1,))
@@ -114,7 +114,7 @@ class TiledNetwork:
         """Probabilities (H, W) of the next frame, and the states after it."""
         steps = list(self._workers.map(self._step, states, self._cut(frame)))
         probability = self.tiles.blend(torch.cat([logits.float().sigmoid() for logits, _ in steps])).clamp(0, 1)
-        fed_back = own_mask(self.network, torch.logit(probability, eps=1e-6))
+        fed_back = self.network.feed_back(torch.logit(probability, eps=1e-6))
         return probability, self.with_mask([state for _, state in steps], fed_back)
 
     @torch.inference_mode()

@@ -13,6 +13,7 @@ from lexy.evaluation.baselines import CopiedMask, Li, MovedMask, Otsu
 from lexy.evaluation.evaluate import evaluate_all
 from lexy.evaluation.result_tables import Tables
 from lexy.files import replacing
+from lexy.networks.network import Network, Recurrence
 from lexy.networks.propagation import frame_network as without_mask
 from lexy.report.clips import draw_clips
 from lexy.report.console import show_results
@@ -39,7 +40,7 @@ def baselines(predict: Predictor, data: Any, frame_network: str | None, allow: S
     allow : sequence of str
         See `lexy.checkpoint.load`.
     """
-    networks: dict[str, Any] = {"Otsu threshold": Otsu(), "Li threshold": Li()}
+    networks: dict[str, Network] = {"Otsu threshold": Otsu(), "Li threshold": Li()}
     without = [video.name for video in getattr(data, "recordings", ()) if not video.labelled[0]]
     if predict.start.given and without and not predict.carries_mask:
         print(f"no copied masks to compare with: {len(without)} videos ({without[0]}, ...) have no mask of frame 0")
@@ -50,7 +51,7 @@ def baselines(predict: Predictor, data: Any, frame_network: str | None, allow: S
     return {name: Predictor(network, predict.start, Forward(), predict.device) for name, network in networks.items()}
 
 
-def load_frame_network(path: str, allow: Sequence[str]) -> Any:
+def load_frame_network(path: str, allow: Sequence[str]) -> Recurrence:
     """The network of a checkpoint, if it needs no mask; UserError if it does."""
     try:
         return without_mask(checkpoints.load(path, allow=allow))

@@ -112,12 +112,10 @@ def _facts(folder: Path, config: DictConfig, data: Any, task: Any, before: Mappi
 def _loggers(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any, run_id: str) -> list[Any]:
     from hydra.core.hydra_config import HydraConfig
 
-    from lexy.networks.propagation import needs_mask
-
     choices = HydraConfig.get().runtime.choices
     tags = {*plain["tags"], *plain["label"].split("-"), str(choices.get("training", "written-config"))}
     tags |= {"phantom-data"} if data.embedded else set()
-    tags |= {"one-step"} if needs_mask(task.network) and not data.sequences else set()
+    tags |= {"one-step"} if task.network.needs_mask and not data.sequences else set()
     values = plain | {"run_folder": str(folder), "commit": commit()}
     return loggers_of(config, folder=folder, run_id=run_id, config=values, tags=sorted(tags), job_type="train")
 

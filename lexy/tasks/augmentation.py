@@ -73,7 +73,7 @@ class Augmentation:
         Returns
         -------
         Clip
-            With new frames and masks; the given one is left as it is.
+            With new frames, masks, instances and known pixels; the given one is left as it is.
 
         Raises
         ------
@@ -84,8 +84,12 @@ class Augmentation:
         draw = generator(*key)
         matrix = self.matrices(len(frames), draw, key[0], (frames.shape[-2], frames.shape[-1]))
         frames, masks = warp(frames, masks, matrix)
-        frames = self._intensity(frames, draw)
-        return {**clip, "frames": frames, "masks": masks}
+        augmented: Clip = {**clip, "frames": self._intensity(frames, draw), "masks": masks}
+        if "instances" in clip:
+            augmented["instances"] = warp_labels(clip["instances"], matrix)
+        if "known" in clip:  # what comes in from outside is not known
+            augmented["known"] = warp_labels(clip["known"].squeeze(2), matrix)[:, :, None]
+        return augmented
 
     def matrices(self, count: int, draw: Generator, seed: int, size: tuple[int, int]) -> Tensor:
         """Draw the maps from output to input positions, in pixels about the image centre: float32 (count, 2, 3)."""
@@ -144,14 +148,29 @@ def warp(frames: Tensor, masks: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]
     tuple of Tensor
         Frames and masks, as they came.
     """
-    batch, time, _, height, width = frames.shape
-    half = torch.tensor([width / 2, height / 2])  # affine_grid counts in half image sizes
-    linear = matrix[:, :, :2] * half[None, None, :] / half[None, :, None]
-    theta = torch.cat([linear, matrix[:, :, 2:] / half[None, :, None]], dim=2).to(frames)
-    grid = functional.affine_grid(theta, [batch, 1, height, width], align_corners=False)
+    time, grid = frames.shape[1], _sampling_grid(matrix, frames)
     both = torch.cat([frames, masks], dim=1).squeeze(2)
     both = functional.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=False).unsqueeze(2)
     return both[:, :time], (both[:, time:] >= 0.5).to(masks.dtype)
+
+
+def warp_labels(labels: Tensor, matrix: Tensor) -> Tensor:
+    """Resample whole numbers, or truth values, (B, T, H, W) by one affine per clip: the nearest, 0 outside.
+
+    Whole numbers are exact up to 2²⁴.
+    """
+    values, grid = labels.float(), _sampling_grid(matrix, labels.float())
+    nearest = functional.grid_sample(values, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    return nearest.to(labels.dtype)
+
+
+def _sampling_grid(matrix: Tensor, images: Tensor) -> Tensor:
+    """Return the grid (B, H, W, 2) of an affine for images (B, ..., H, W), in their type."""
+    height, width = images.shape[-2:]
+    half = torch.tensor([width / 2, height / 2])  # affine_grid counts in half image sizes
+    linear = matrix[:, :, :2] * half[None, None, :] / half[None, :, None]
+    theta = torch.cat([linear, matrix[:, :, 2:] / half[None, :, None]], dim=2).to(images)
+    return functional.affine_grid(theta, [len(images), 1, height, width], align_corners=False)
 
 
 def _symmetric(count: int, draw: Generator) -> Tensor:

@@ -1,14 +1,15 @@
-"""From a network and clips to logits: forward in time, or from both ends."""
+"""From a network and clips to its maps: forward in time, or from both ends."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from lexy.clip import Clip
 from lexy.networks.bidirectional import bright_end, propagate_both_ways
-from lexy.networks.propagation import frame_network, needs_mask
-from lexy.networks.rollout import free_running, one_step
+from lexy.networks.network import FOREGROUND, Maps, Network, Recurrence
+from lexy.networks.propagation import frame_network
+from lexy.networks.rollout import one_step
 from lexy.tasks.starts import Start, started
 
 PIXELS = 2**15  # of a frame of all clips that a CPU works on at once, so that they stay in its cache
@@ -19,8 +20,8 @@ class Direction(Protocol):
 
     name: str
 
-    def __call__(self, network: Any, clip: Clip, start: Start) -> Tensor:
-        """Logits, float32 (B, T, 1, H, W)."""
+    def __call__(self, network: Network, clip: Clip, start: Start) -> Maps:
+        """Return the maps of clips, float32 (B, T, C, H, W) each; see `Network.maps`."""
 
 
 class Forward:
@@ -28,9 +29,9 @@ class Forward:
 
     name = "free-running"
 
-    def __call__(self, network: Any, clip: Clip, start: Start) -> Tensor:
-        """See `Direction`."""
-        return free_running(network, started(network, clip, start), clip["frames"])
+    def __call__(self, network: Network, clip: Clip, start: Start) -> Maps:
+        """Return the maps that the network gives of clips, started once."""
+        return network.maps(clip["frames"], started(network, clip, start))
 
 
 class BothWays:
@@ -49,11 +50,12 @@ class BothWays:
     def __init__(self, network: nn.Module) -> None:
         self.network = frame_network(network)
 
-    def __call__(self, network: Any, clip: Clip, start: Start) -> Tensor:
-        """See `Direction`."""
+    def __call__(self, network: Network, clip: Clip, start: Start) -> Maps:
+        """Return the foreground of clips, run forward and backward."""
         frames = clip["frames"]
         last, mask, found = bright_end(self.network.to(frames.device), frames)
-        return propagate_both_ways(network, frames, started(network, clip, start), mask, last, found)
+        state = started(network, clip, start)
+        return {FOREGROUND: propagate_both_ways(network, frames, state, mask, last, found)}
 
 
 class Predictor:
@@ -61,38 +63,45 @@ class Predictor:
 
     Parameters
     ----------
-    network : Module or baseline
-        With `start` and `step`.
+    network : Network
     start : Start
     direction : Direction
     device : device or str
     """
 
-    def __init__(self, network: Any, start: Start, direction: Direction, device: torch.device | str = "cpu") -> None:
-        if isinstance(network, nn.Module):  # the memory format of training would change the last digits
-            network = network.eval().to(device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        self.network, self.start, self.direction, self.device = network, start, direction, device
+    def __init__(
+        self, network: Network, start: Start, direction: Direction, device: torch.device | str = "cpu"
+    ) -> None:
+        # The memory format of training would change the last digits.
+        self.network: Network = network.eval().to(device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.start, self.direction, self.device = start, direction, device
 
     def __call__(self, clip: Clip) -> Tensor:
-        """Logits (B, T, 1, H, W) on the CPU; no frame but the first is told its truth."""
-        return torch.cat([self.direction(self.network, part, self.start).cpu() for part in self._parts(clip)])
+        """Return the logits of the foreground, (B, T, 1, H, W), on the CPU; see `maps`."""
+        return self.maps(clip)[FOREGROUND]
+
+    def maps(self, clip: Clip) -> Maps:
+        """Return the maps of clips, on the CPU; no frame but the first is told its truth."""
+        parts = [self.direction(self.network, part, self.start) for part in self._parts(clip)]
+        return {name: torch.cat([part[name].cpu() for part in parts]) for name in parts[0]}
 
     def one_step(self, clip: Clip) -> Tensor:
-        """Likewise, each frame given the true mask of the frame before."""
+        """Return the logits when each frame is given the true mask of the frame before; for recurrences alone."""
         return torch.cat([self._one_step(part).cpu() for part in self._parts(clip)])
 
     @property
     def carries_mask(self) -> bool:
         """Whether the network starts from a mask."""
-        return needs_mask(self.network)
+        return self.network.needs_mask
 
     @property
     def feeds_back(self) -> bool:
         """Whether a one-step figure says something: masks are passed on, forward in time."""
-        passes_on = getattr(self.network, "feeds_back", True)
-        return self.carries_mask and passes_on and isinstance(self.direction, Forward)
+        passes_on = isinstance(self.network, Recurrence) and self.network.feeds_back
+        return passes_on and isinstance(self.direction, Forward)
 
     def _one_step(self, clip: Clip) -> Tensor:
+        assert isinstance(self.network, Recurrence)
         state = started(self.network, clip, self.start)
         return one_step(self.network, state, clip["frames"], clip["masks"], clip["labelled"])
 
@@ -100,8 +109,8 @@ class Predictor:
         count, size = len(clip["video"]), len(clip["video"])
         if torch.device(self.device).type == "cpu":
             size = max(1, PIXELS // clip["frames"][0, 0, 0].numel())
-        return [_moved(clip, slice(first, first + size), self.device) for first in range(0, count, size)]
+        return [_on_device(clip, slice(first, first + size), self.device) for first in range(0, count, size)]
 
 
-def _moved(clip: Clip, rows: slice, device: torch.device | str) -> Clip:
+def _on_device(clip: Clip, rows: slice, device: torch.device | str) -> Clip:
     return {key: value[rows].to(device) if isinstance(value, Tensor) else value[rows] for key, value in clip.items()}  # type: ignore[return-value,index]

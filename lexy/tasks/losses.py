@@ -2,9 +2,26 @@
 
 from typing import Annotated
 
+import torch
 from annotated_types import Ge, Gt
 from torch import Tensor, nn
 from torch.nn import functional
+
+CERTAIN = 30.0  # a logit of no loss worth the name, and of none in float32 where the mask agrees
+
+
+def without_unknown(logits: Tensor, masks: Tensor, known: Tensor | None) -> Tensor:
+    """Return logits that no loss finds fault with where nothing is known; nor do these pixels get a gradient.
+
+    Parameters
+    ----------
+    logits, masks : Tensor, float (N, 1, H, W)
+    known : Tensor, bool (N, 1, H, W), optional
+        All pixels, if left out.
+    """
+    if known is None:
+        return logits
+    return torch.where(known, logits, CERTAIN * (2 * masks - 1).to(logits.dtype))
 
 
 class DiceLoss(nn.Module):

@@ -14,14 +14,17 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lexy import checkpoint as checkpoints
 from lexy.clip import Clip
+from lexy.evaluation.evaluate import foreground
 from lexy.evaluation.overlap import overlap
 from lexy.evaluation.summary import group_means
+from lexy.networks.network import FOREGROUND, Maps, Network
 from lexy.randomness import generator
 from lexy.tasks.augmentation import Augmentation
 from lexy.tasks.inference import Forward
 from lexy.tasks.learning_rates import freeze, with_rates
+from lexy.tasks.losses import without_unknown
 from lexy.tasks.starts import Start, counted
-from lexy.tasks.training import Training
+from lexy.tasks.training import Target, Training, target_of
 
 VALIDATION_METRICS = ("dice", "iou", "sensitivity", "specificity")
 
@@ -31,8 +34,7 @@ class SegmentationTask(pl.LightningModule):
 
     Parameters
     ----------
-    network : Module
-        With `start`, `step` and `with_mask`, see `lexy.networks.propagation.Propagation`.
+    network : Network
     loss : Module
         Takes logits and masks of the labelled frames, float (N, 1, H, W).
     optimizer : callable
@@ -60,7 +62,7 @@ class SegmentationTask(pl.LightningModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         loss: nn.Module,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer, int], LRScheduler],
@@ -93,8 +95,8 @@ class SegmentationTask(pl.LightningModule):
         self.train()  # Lightning takes the modes as they are, and frozen parts have their own
 
     def forward(self, clip: Clip) -> Tensor:
-        """Logits (B, T, 1, H, W) of clips, free-running."""
-        return Forward()(self.network, clip, self.start)
+        """Return the logits of the foreground, (B, T, 1, H, W), free-running."""
+        return Forward()(self.network, clip, self.start)[FOREGROUND]
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and its schedule per step."""
@@ -121,10 +123,14 @@ class SegmentationTask(pl.LightningModule):
         progress = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
         terms = self.way(self.network, clip, generator(*key, 1), progress)
         total = sum(term.weight for term in terms)
-        loss = torch.stack([self.loss(term.logits, term.masks) * (term.weight / total) for term in terms]).sum()
+        loss = torch.stack([self._loss(term.maps, term.target) * (term.weight / total) for term in terms]).sum()
         count = len(clip["video"])
         self._clips += count
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=count, sync_dist=True)
+        return loss
+
+    def _loss(self, maps: Maps, target: Target) -> Tensor:
+        loss: Tensor = self.loss(without_unknown(maps[FOREGROUND], target.masks, target.known), target.masks)
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -145,14 +151,9 @@ class SegmentationTask(pl.LightningModule):
         """Rows of the validation's per-frame table."""
         logits = self(clip)
         labelled = counted(clip, self.start)["labelled"]
-        self.log(
-            "val/loss",
-            self.loss(logits[labelled], clip["masks"][labelled]),
-            on_epoch=True,
-            batch_size=len(logits),
-            sync_dist=True,
-        )
-        metrics = overlap((logits[labelled] >= 0)[:, 0], (clip["masks"][labelled] > 0.5)[:, 0])
+        loss = self._loss({FOREGROUND: logits[labelled]}, target_of(clip, labelled))
+        self.log("val/loss", loss, on_epoch=True, batch_size=len(logits), sync_dist=True)
+        metrics = overlap(foreground(logits, clip)[labelled][:, 0], (clip["masks"][labelled] > 0.5)[:, 0])
         clip_index, _ = torch.nonzero(labelled, as_tuple=True)
         self._rows.append(
             pd.DataFrame(

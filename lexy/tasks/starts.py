@@ -1,6 +1,6 @@
 """Where a network that carries a mask gets its first one from."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from annotated_types import Ge
@@ -9,7 +9,8 @@ from torch import nn
 from lexy.clip import Clip
 from lexy.errors import UserError
 from lexy.files import fingerprint
-from lexy.networks.propagation import frame_network, needs_mask
+from lexy.networks.network import Network, Recurrence, State
+from lexy.networks.propagation import frame_network
 from lexy.randomness import generator
 from lexy.tasks.mask_noise import MaskNoise
 
@@ -27,8 +28,8 @@ class TrueMask:
 
     name, given = "truth", True
 
-    def state(self, network: Any, clip: Clip) -> Any:
-        """The network's state before the first frame.
+    def state(self, network: Network, clip: Clip) -> State:
+        """Return the network's state before the first frame.
 
         Raises
         ------
@@ -60,8 +61,8 @@ class PerturbedMask:
     def __init__(self, noise: MaskNoise, seed: Annotated[int, Ge(0)] = 0) -> None:
         self.noise, self.seed = noise, seed
 
-    def state(self, network: Any, clip: Clip) -> Any:
-        """See `TrueMask.state`."""
+    def state(self, network: Network, clip: Clip) -> State:
+        """Return the network's state before the first frame; UserError if the clips have no mask there."""
         frames, masks = clip["frames"][:, 0], _first_masks(clip, self.name)
         with torch.autocast(frames.device.type, enabled=False):
             pairs = [
@@ -71,7 +72,8 @@ class PerturbedMask:
         previous, reference, mask = (torch.cat(part).to(frames.dtype) for part in zip(*pairs, strict=True))
         if clip["labelled"].shape[1] > 1:
             return network.start(frames, previous)
-        return network.with_mask(network.start(reference, mask), previous)
+        state = network.start(reference, mask)
+        return network.with_mask(state, previous) if isinstance(network, Recurrence) else state
 
     def _draw(self, video: str) -> torch.Generator:
         return generator(self.seed, int(fingerprint(video)[:12], 16))
@@ -91,10 +93,10 @@ class PredictedMask:
     def __init__(self, network: nn.Module) -> None:
         self.network = frame_network(network)
 
-    def state(self, network: Any, clip: Clip) -> Any:
-        """See `TrueMask.state`; no mask of the clip is looked at."""
+    def state(self, network: Network, clip: Clip) -> State:
+        """Return the network's state before the first frame; no mask of the clip is looked at."""
         frame = clip["frames"][:, 0]
-        alone: Any = self.network.to(frame.device)
+        alone = self.network.to(frame.device)
         with torch.no_grad():
             logits, _ = alone.step(alone.start(frame), frame)
         return network.start(frame, logits.float().sigmoid())
@@ -103,13 +105,13 @@ class PredictedMask:
 Start = TrueMask | PerturbedMask | PredictedMask
 
 
-def started(network: Any, clip: Clip, start: Start) -> Any:
-    """The state before the first frame; of a network that needs no mask, its own."""
-    return start.state(network, clip) if needs_mask(network) else network.start(clip["frames"][:, 0])
+def started(network: Network, clip: Clip, start: Start) -> State:
+    """Return the state before the first frame; of a network that needs no mask, its own."""
+    return start.state(network, clip) if network.needs_mask else network.start(clip["frames"][:, 0])
 
 
 def counted(clip: Clip, start: Start) -> Clip:
-    """The clip without the label of a frame whose truth is given away."""
+    """Return the clip without the label of a frame whose truth is given away."""
     if not start.given or clip["labelled"].shape[1] == 1:
         return clip
     labelled = clip["labelled"].clone()

@@ -1,13 +1,15 @@
-"""How a network is trained on clips: single frames with a made-up past, or unrolled over time.
+"""How a network is trained on clips: single frames with a made-up past, unrolled over time, or whole clips.
 
-A way of training takes a network and an augmented batch of clips and gives what the loss compares. All of them take all
-networks: one that needs no mask is not given any.
+A way of training takes a network and an augmented batch of clips and gives what the loss compares. A network that needs
+no mask is not given any.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from annotated_types import Ge, Gt, Interval, MinLen
 from torch import Generator, Tensor, nn
@@ -15,30 +17,58 @@ from torch.utils.checkpoint import checkpoint
 
 from lexy.clip import Clip
 from lexy.errors import UserError
-from lexy.networks.propagation import detached, needs_mask, own_mask
+from lexy.networks.network import FOREGROUND, Maps, Network, Recurrence, State
+from lexy.networks.propagation import detached
 from lexy.tasks.mask_noise import MaskNoise
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 
 
-class Term(NamedTuple):
-    """Logits and masks, float (N, 1, H, W), that the loss compares, and its weight."""
+class Target(NamedTuple):
+    """What is known of labelled frames: masks, float (N, 1, H, W); known pixels and instances, where a clip has them.
 
-    logits: Tensor
+    See `lexy.clip.Clip` for the types of the optional ones.
+    """
+
     masks: Tensor
+    known: Tensor | None = None
+    instances: Tensor | None = None
+
+
+class Term(NamedTuple):
+    """Maps of labelled frames, (N, C, H, W) each, with what the loss compares them with, and the term's weight."""
+
+    maps: Maps
+    target: Target
     weight: float = 1.0
 
+    @property
+    def logits(self) -> Tensor:
+        """The foreground, (N, 1, H, W)."""
+        return self.maps[FOREGROUND]
 
-class Training(Protocol):
-    """A way of training."""
 
-    def __call__(self, network: Any, clip: Clip, draw: Generator, progress: float) -> list[Term]:
-        """What the loss compares.
+class Training(ABC):
+    """A way of training.
+
+    Attributes
+    ----------
+    needs_recurrence : bool
+        Whether it takes recurrences alone.
+    needs_sequences : bool
+        Whether it takes clips of several frames alone.
+    """
+
+    needs_recurrence: ClassVar[bool] = False
+    needs_sequences: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(self, network: Network, clip: Clip, draw: Generator, progress: float) -> list[Term]:
+        """Return what the loss compares.
 
         Parameters
         ----------
-        network : Module
-            With `start`, `step` and `with_mask`.
+        network : Network
         clip : Clip
         draw : Generator
             On the CPU.
@@ -47,7 +77,20 @@ class Training(Protocol):
         """
 
 
-class OneStep:
+class WholeClips(Training):
+    """Whole clips as the network sees them, with the loss on every labelled frame.
+
+    For networks that see all frames at once. One that needs a mask is given the true one of the first frame.
+    """
+
+    def __call__(self, network: Network, clip: Clip, draw: Generator, progress: float) -> list[Term]:
+        """Return one term: the network's maps of all labelled frames."""
+        frames, labelled = clip["frames"], clip["labelled"]
+        maps = network.maps(frames, network.start(frames[:, 0], clip["masks"][:, 0] if network.needs_mask else None))
+        return [Term({name: values[labelled] for name, values in maps.items()}, target_of(clip, labelled))]
+
+
+class OneStep(Training):
     """Single frames, each with a previous mask and a reference made from its own truth by `noise`.
 
     Parameters
@@ -62,17 +105,20 @@ class OneStep:
         Labelled frames drawn from each clip; None takes all.
     """
 
+    needs_recurrence = True
+
     def __init__(
         self, noise: MaskNoise, passes: Annotated[int, Ge(0)] = 0, frames: Annotated[int, Gt(0)] | None = None
     ) -> None:
         self.noise, self.passes, self.frames = noise, passes, frames
 
-    def __call__(self, network: Any, clip: Clip, draw: Generator, progress: float) -> list[Term]:
-        """See `Training`."""
+    def __call__(self, network: Network, clip: Clip, draw: Generator, progress: float) -> list[Term]:
+        """Return one term: a step of the network on each frame that is taken."""
+        network = _recurrence(network)
         chosen = self._chosen(clip["labelled"], draw)
-        frames, masks = clip["frames"][chosen], clip["masks"][chosen]
-        if not needs_mask(network):
-            return [Term(network.step(network.start(frames), frames)[0], masks)]
+        frames, masks, target = clip["frames"][chosen], clip["masks"][chosen], target_of(clip, chosen)
+        if not network.needs_mask:
+            return [Term({FOREGROUND: network.step(network.start(frames), frames)[0]}, target)]
         with torch.autocast(frames.device.type, enabled=False):
             previous, *reference = self.noise.pair(frames, masks, draw)
         state = network.with_mask(network.start(*reference), previous)
@@ -80,7 +126,7 @@ class OneStep:
             with torch.no_grad(), _evaluating(network):
                 logits, _ = network.step(state, frames)
             state = network.with_mask(state, logits.float().sigmoid())
-        return [Term(network.step(state, frames)[0], masks)]
+        return [Term({FOREGROUND: network.step(state, frames)[0]}, target)]
 
     def _chosen(self, labelled: Tensor, draw: Generator) -> Tensor:
         if self.frames is None:
@@ -90,7 +136,7 @@ class OneStep:
         return labelled & (order >= least)
 
 
-class Unrolled:
+class Unrolled(Training):
     """Short windows of clips, unrolled from the first frame's mask, with the loss on every frame.
 
     Windows grow with the training, as in STCN and Cutie; soft feedback carries the gradient through time.
@@ -124,6 +170,8 @@ class Unrolled:
         more time. Not with batch normalisation, which would count each frame twice.
     """
 
+    needs_recurrence, needs_sequences = True, True
+
     def __init__(
         self,
         noise: MaskNoise | None = None,
@@ -139,39 +187,42 @@ class Unrolled:
         self.noise, self.lengths, self.lead, self.skip, self.reverse = noise, list(lengths), lead, skip, reverse
         self.true_masks, self.cycle, self.truncate, self.recompute = true_masks, cycle, truncate, recompute
 
-    def __call__(self, network: Any, clip: Clip, draw: Generator, progress: float) -> list[Term]:
-        """See `Training`.
+    def __call__(self, network: Network, clip: Clip, draw: Generator, progress: float) -> list[Term]:
+        """Return the term of the windows, and with `cycle` that of the way back.
 
         Raises
         ------
         UserError
             The clips have a single frame, or no mask to start from.
         """
+        network = _recurrence(network)
         length = self.lengths[min(int(progress * len(self.lengths)), len(self.lengths) - 1)]
         lead = int(torch.randint(self.lead + 1, (), generator=draw))
-        frames, masks, labelled = self._windows(clip, lead + length, draw)
-        if needs_mask(network) and not bool(labelled[:, 0].all()):
+        window = self._windows(clip, lead + length, draw)
+        if network.needs_mask and not bool(window["labelled"][:, 0].all()):
             raise UserError(
                 "training=unrolled starts from masks, but some windows have none: give masks of more frames, or longer "
                 "windows (training.lengths)."
             )
-        state = network.start(frames[:, 0], self._first(masks[:, 0], draw) if needs_mask(network) else None)
-        lead = max(0, frames.shape[1] - length)
+        first = self._first(window["masks"][:, 0], draw) if network.needs_mask else None
+        state = network.start(window["frames"][:, 0], first)
+        lead = max(0, window["frames"].shape[1] - length)
         with torch.no_grad(), _evaluating(network):
-            for frame in frames.unbind(dim=1)[:lead]:
+            for frame in window["frames"].unbind(dim=1)[:lead]:
                 _, state = network.step(state, frame)
-        frames, masks, labelled = frames[:, lead:], masks[:, lead:], labelled[:, lead:]
-        logits, state = self._unrolled(network, state, frames, masks, labelled & self._given(labelled, progress, draw))
-        terms = [Term(logits[labelled], masks[labelled])]
-        return terms + self._back(network, state, frames, masks, labelled[:, 0]) if self.cycle else terms
+        window = _frames_of(window, np.s_[:, lead:])
+        labelled = window["labelled"]
+        logits, state = self._unrolled(network, state, window, labelled & self._given(labelled, progress, draw))
+        terms = [Term({FOREGROUND: logits[labelled]}, target_of(window, labelled))]
+        return terms + self._back(network, state, window) if self.cycle else terms
 
-    def _unrolled(self, network: Any, state: Any, frames: Tensor, masks: Tensor, given: Tensor) -> tuple[Tensor, Any]:
-        """Logits of a window, and the state after it; where a mask is `given`, the next frame is told the true one."""
+    def _unrolled(self, network: Recurrence, state: State, window: Clip, given: Tensor) -> tuple[Tensor, State]:
+        """Return the logits of a window, and the state after it; after a `given` frame the true mask is passed on."""
         logits: list[Tensor] = []
-        for time, frame in enumerate(frames.unbind(dim=1)):
+        for time, frame in enumerate(window["frames"].unbind(dim=1)):
             if logits and bool(given[:, time - 1].any()):
-                own = own_mask(network, logits[-1])
-                past = torch.where(given[:, time - 1, None, None, None], masks[:, time - 1], own)
+                own = network.feed_back(logits[-1])
+                past = torch.where(given[:, time - 1, None, None, None], window["masks"][:, time - 1], own)
                 state = network.with_mask(state, past)
             if self.truncate and time and time % self.truncate == 0:
                 state = detached(state)
@@ -184,15 +235,18 @@ class Unrolled:
         given = torch.rand(labelled.shape, generator=draw) < start + (end - start) * progress
         return given.to(labelled.device)
 
-    def _back(self, network: Any, state: Any, frames: Tensor, masks: Tensor, known: Tensor) -> list[Term]:
-        for frame in frames.flip(1)[:, 1:].unbind(dim=1):
+    def _back(self, network: Recurrence, state: State, window: Clip) -> list[Term]:
+        for frame in window["frames"].flip(1)[:, 1:].unbind(dim=1):
             logits, state = self._step(network, state, frame)
-        return [Term(logits[known], masks[known, 0], self.cycle)] if bool(known.any()) else []
+        known = window["labelled"][:, 0]
+        target = target_of(_frames_of(window, np.s_[:, 0]), known)
+        return [Term({FOREGROUND: logits[known]}, target, self.cycle)] if bool(known.any()) else []
 
-    def _step(self, network: Any, state: Any, frame: Tensor) -> Any:
-        if self.recompute:
-            return checkpoint(network.step, state, frame, use_reentrant=False)
-        return network.step(state, frame)
+    def _step(self, network: Recurrence, state: State, frame: Tensor) -> tuple[Tensor, State]:
+        if not self.recompute:
+            return network.step(state, frame)
+        logits, state = checkpoint(network.step, state, frame, use_reentrant=False)
+        return logits, state
 
     def _first(self, masks: Tensor, draw: Generator) -> Tensor:
         if self.noise is None:
@@ -200,8 +254,8 @@ class Unrolled:
         with torch.autocast(masks.device.type, enabled=False):
             return self.noise.previous(masks, draw)
 
-    def _windows(self, clip: Clip, length: int, draw: Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """A window of each clip: frames, masks, labelled. Its first frame has a mask, if any of its frames has one."""
+    def _windows(self, clip: Clip, length: int, draw: Generator) -> Clip:
+        """Return a window of each clip. Its first frame has a mask, if any of its frames has one."""
         count, time = clip["labelled"].shape
         if time < 2:
             raise UserError("training=unrolled needs clips of several frames, these have one. Give data=synthetic.")
@@ -214,9 +268,35 @@ class Unrolled:
         backwards = torch.rand(count, 1, generator=draw) < self.reverse
         order = torch.where(backwards, order.flip(1), order).to(clip["frames"].device)
         rows = torch.arange(count, device=order.device)[:, None]
-        order = _from_labelled(order, clip["labelled"], rows)
-        frames, masks, labelled = (clip[key][rows, order] for key in ("frames", "masks", "labelled"))
-        return frames, masks, labelled
+        return _frames_of(clip, (rows, _from_labelled(order, clip["labelled"], rows)))
+
+
+def _recurrence(network: Network) -> Recurrence:
+    if not isinstance(network, Recurrence):
+        raise UserError(
+            f"model: {type(network).__name__} sees whole clips, and this way of training steps from frame to frame. "
+            "Give training=clips."
+        )
+    return network
+
+
+def _frames_of(clip: Clip, index: Any) -> Clip:
+    """Return some of the frames of clips, with all that is known of each; what belongs to a clip stays as it is."""
+    of_frames = ("frames", "masks", "labelled", "frame", "contrast", "known", "instances")
+    values: dict[str, Any] = dict(clip)
+    chosen: Any = {key: value[index] if key in of_frames else value for key, value in values.items()}
+    of_those: Clip = chosen
+    return of_those
+
+
+def target_of(clip: Clip, chosen: Tensor) -> Target:
+    """Return what is known of chosen frames, bool (B, T)."""
+    known, instances = clip.get("known"), clip.get("instances")
+    return Target(
+        clip["masks"][chosen],
+        None if known is None else known[chosen],
+        None if instances is None else instances[chosen],
+    )
 
 
 def _from_labelled(order: Tensor, labelled: Tensor, rows: Tensor) -> Tensor:

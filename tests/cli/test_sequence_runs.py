@@ -118,7 +118,7 @@ def test_stills_give_a_one_step_figure_and_say_so(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([*SIZES, "model=tracknet", "training=unrolled"], "training=unrolled needs clips of several frames"),
+        ([*SIZES, "model=tracknet", "training=unrolled"], "training: Unrolled needs clips of several frames"),
         ([*SIZES, "model=tracknet", "start=truth"], "Give start=perturbed or start=unet"),
         (["data=synthetic", "training=unrolled", "training.lengths=[1]"], "training.lengths"),
         ([*SIZES, "model=tracknet", "start=unet", "frame_network=none.ckpt"], "no such file"),

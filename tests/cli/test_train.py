@@ -198,13 +198,12 @@ def own_network(work, name: str, forward: str) -> tuple[list[str], dict[str, str
     """A user's network and its YAML in `work`; gives the arguments and the environment to train it."""
     (work / "mynetworks.py").write_text(
         "from torch import nn\n"
-        f"class {name}(nn.Module):\n"
+        "from lexy.networks.network import FrameNetwork\n"
+        f"class {name}(FrameNetwork):\n"
         "    def __init__(self, channels: int = 4) -> None:\n"
         "        super().__init__()\n"
         "        self.layers = nn.Sequential(nn.Conv2d(1, channels, 3, padding=1), nn.Conv2d(channels, 1, 1))\n"
-        "    def start(self, frame, mask=None):\n"
-        "        return ()\n"
-        "    def step(self, state, frame):\n"
+        "    def forward(self, frame):\n"
         f"        {forward}\n"
     )
     (work / "mine" / "model").mkdir(parents=True)
@@ -215,7 +214,7 @@ def own_network(work, name: str, forward: str) -> tuple[list[str], dict[str, str
 
 
 def test_a_users_own_network_comes_by_config_dir_and_target(tmp_path):
-    arguments, path = own_network(tmp_path, "Tiny", "return self.layers(frame), state")
+    arguments, path = own_network(tmp_path, "Tiny", "return self.layers(frame)")
     done = run_forked(tmp_path, "train", *arguments, "model.channels=3", **path)
     assert done.returncode == 0, done.stderr
     assert "allow=[mynetworks]" in done.stdout
@@ -225,6 +224,16 @@ def test_a_users_own_network_comes_by_config_dir_and_target(tmp_path):
     assert refused.returncode == 1
     assert "mynetworks" in refused.stderr
     assert run_forked(tmp_path, *evaluate, "allow=[mynetworks]", **path).returncode == 0
+
+
+def test_a_model_that_is_no_network_is_refused_before_anything_is_made(tmp_path):
+    arguments, path = own_network(tmp_path, "Tiny", "return self.layers(frame)")
+    text = (tmp_path / "mynetworks.py").read_text().replace("class Tiny(FrameNetwork)", "class Tiny(nn.Module)")
+    (tmp_path / "mynetworks.py").write_text(text)
+    done = run_forked(tmp_path, "train", *arguments, **path)
+    assert done.returncode == 1
+    assert "model: mynetworks.Tiny is no network. Derive its class from" in done.stderr
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_failures_are_recorded_and_close_the_wandb_run(tmp_path):

@@ -1,13 +1,14 @@
 import torch
 
 from lexy.networks.bidirectional import bright_end, propagate_both_ways
+from lexy.networks.network import FOREGROUND, FrameNetwork, Recurrence
 from lexy.tasks.inference import BothWays, Forward
 from lexy.tasks.starts import TrueMask
 
 TIME = 5
 
 
-class Drift:
+class Drift(Recurrence):
     """Adds 1 to its logits in every frame after the first: what a network that drifts does."""
 
     def start(self, frame, mask=None):
@@ -16,15 +17,18 @@ class Drift:
     def step(self, state, frame):
         return state, state + 1
 
+    def with_mask(self, state, mask):
+        return mask
 
-class Echo:
+    def feed_back(self, logits):
+        return logits.sigmoid()
+
+
+class Echo(FrameNetwork):
     """The frame itself as logits."""
 
-    def start(self, frame, mask=None):
-        return ()
-
-    def step(self, state, frame):
-        return frame, state
+    def forward(self, frame):
+        return frame
 
 
 def value(logits: torch.Tensor) -> list[float]:
@@ -58,20 +62,11 @@ def test_after_the_late_mask_it_goes_on_forward_from_there_for_each_clip():
     assert value(logits[1:]) == [0, 26.5, 52, 76.5, 100]
 
 
-class Seen:
+class Seen(FrameNetwork):
     """Finds a mask where the frame is bright."""
 
-    def eval(self):
-        return self
-
-    def to(self, device):
-        return self
-
-    def start(self, frame, mask=None):
-        return ()
-
-    def step(self, state, frame):
-        return (frame - 0.5) * 20, state
+    def forward(self, frame):
+        return (frame - 0.5) * 20
 
 
 def test_the_bright_end_is_where_the_mask_is_decided_and_stands_out():
@@ -110,7 +105,7 @@ def test_a_clip_without_a_bright_end_is_run_forward_alone():
     frames, mask = dark_end(), torch.zeros(2, 1, 40, 40)
     masks, labelled = mask[:, None].expand(-1, 6, -1, -1, -1), torch.ones(2, 6, dtype=torch.bool)
     clip = {"frames": frames, "masks": masks, "labelled": labelled, "video": ["a", "b"]}
-    logits = BothWays(Seen())(Carries(), clip, TrueMask())
-    alone = Forward()(Carries(), clip, TrueMask())
+    logits = BothWays(Seen())(Carries(), clip, TrueMask())[FOREGROUND]
+    alone = Forward()(Carries(), clip, TrueMask())[FOREGROUND]
     assert torch.equal(logits[1], alone[1])
     assert not torch.equal(logits[0], alone[0])

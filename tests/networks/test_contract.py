@@ -9,7 +9,7 @@ from torch import nn
 
 from lexy.networks.backbone import pad_to_multiple
 from lexy.networks.movenet import MoveNet
-from lexy.networks.propagation import detached, needs_mask
+from lexy.networks.propagation import detached
 from lexy.networks.resnet34 import ResNet34
 from lexy.networks.rollout import rollout
 from lexy.networks.siamnet import SiamNet
@@ -111,7 +111,7 @@ class TestContract:
 
     def test_starts_from_a_mask_if_it_says_so(self, light):
         frames, _ = clips()
-        if needs_mask(light):
+        if light.needs_mask:
             with pytest.raises(ValueError, match="mask of the first frame: give one"):
                 light.start(frames[:, 0])
         else:

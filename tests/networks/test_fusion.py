@@ -2,9 +2,9 @@ from functools import partial
 
 import pytest
 import torch
-from torch import nn
 
 from lexy.networks.fusion import Fusion
+from lexy.networks.network import Recurrence
 from lexy.networks.rollout import rollout
 from lexy.networks.tracknet import TrackNet
 from lexy.networks.unet import UNet
@@ -18,7 +18,7 @@ def disc(row: float = 32, column: float = 32, radius: float = 9) -> torch.Tensor
     return ((rows - row) ** 2 + (columns - column) ** 2 < radius**2).float()[None, None]
 
 
-class Says(nn.Module):
+class Says(Recurrence):
     """A network that gives the logits it was made with, and keeps the mask that it is told."""
 
     def __init__(self, logits: torch.Tensor) -> None:
@@ -33,6 +33,9 @@ class Says(nn.Module):
 
     def with_mask(self, state, mask):
         return mask
+
+    def feed_back(self, logits):
+        return logits.sigmoid()
 
 
 class Carries(Says):

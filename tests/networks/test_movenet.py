@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexy.networks.movenet import REACH, MoveNet, moved
+from lexy.networks.movenet import REACH, MoveNet, warped
 from lexy.networks.rollout import one_step, rollout
 from lexy.networks.vanilla import Vanilla
 
@@ -34,7 +34,7 @@ def test_a_constant_flow_is_a_translation(down, across):
     # The value of a pixel lies 2 · shift / size half image sizes away.
     flow = torch.tensor([across, down]).view(1, 2, 1, 1).expand(1, 2, 4, 4) * 2 / 32
     expected = disc(16 - down, 16 - across)
-    torch.testing.assert_close(moved(disc(), flow), expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(warped(disc(), flow), expected, atol=1e-4, rtol=0)
 
 
 def test_the_flow_reaches_no_farther_than_it_may():

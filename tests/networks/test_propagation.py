@@ -3,20 +3,20 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from lexy.networks.propagation import detached, feed_back, first_mask, mask_contrast
+from lexy.networks.propagation import detached, first_mask, mask_contrast, mask_of
 
 
 def test_soft_feedback_has_a_gradient_and_hard_feedback_cuts_at_one_half():
     logits = torch.tensor([-1.0, 0.0, 2.0], requires_grad=True)
-    assert feed_back(logits, "hard").tolist() == [0.0, 1.0, 1.0]
-    soft = feed_back(logits, "soft")
+    assert mask_of(logits, "hard").tolist() == [0.0, 1.0, 1.0]
+    soft = mask_of(logits, "soft")
     soft.sum().backward()
     torch.testing.assert_close(soft.detach(), torch.tensor([0.26894, 0.5, 0.88080]), rtol=0, atol=1e-5)
     assert (logits.grad > 0).all()
 
 
 def test_feedback_keeps_single_precision_under_autocast():
-    assert feed_back(torch.zeros(1, dtype=torch.bfloat16), "soft").dtype == torch.float32
+    assert mask_of(torch.zeros(1, dtype=torch.bfloat16), "soft").dtype == torch.float32
 
 
 def test_a_missing_mask_is_named():

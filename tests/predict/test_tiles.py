@@ -5,11 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_video import Bright, Carry
-from torch import nn
 
 from lexy.errors import UserError
 from lexy.networks.fusion import Fusion
 from lexy.networks.movenet import MoveNet
+from lexy.networks.network import Recurrence
 from lexy.networks.rollout import rollout
 from lexy.networks.siamnet import SiamNet
 from lexy.networks.tracknet import TrackNet
@@ -62,7 +62,7 @@ def test_an_overlap_that_cannot_be():
         Tiles((9, 9), (3, 3), 1.0)
 
 
-class Bump(nn.Module):
+class Bump(Recurrence):
     """Adds its state's mean to what is carried: tiles of one field would drift apart."""
 
     needs_mask = True
@@ -77,6 +77,9 @@ class Bump(nn.Module):
     def with_mask(self, state, mask):
         return mask
 
+    def feed_back(self, logits):
+        return logits.sigmoid()
+
 
 def test_each_tile_goes_on_from_the_blended_mask():
     tiles = Tiles((8, 12), (8, 8), 0.5)
@@ -90,10 +93,15 @@ def test_each_tile_goes_on_from_the_blended_mask():
     assert probability[0, -1] < 1e-3
 
 
+class HardCarry(Carry):
+    """Cuts what it carries at one half, and says so by its method alone."""
+
+    def feed_back(self, logits):
+        return (logits >= 0).float()
+
+
 def test_hard_feedback_is_kept_hard():
-    network = Carry()
-    network.feedback = "hard"
-    tiled = TiledNetwork(network, Tiles((8, 8), (8, 8)))
+    tiled = TiledNetwork(HardCarry(), Tiles((8, 8), (8, 8)))
     mask = torch.full((8, 8), 0.7)
     _, states = tiled.step(tiled.start(mask, mask), mask)
     assert states[0].unique().tolist() == [1]

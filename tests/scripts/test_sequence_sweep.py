@@ -2,8 +2,12 @@ import importlib.util
 
 import pandas as pd
 import pytest
+import torch
 from cli_runs import REPOSITORY
 from torch import nn
+
+from lexy.networks.tracknet import TrackNet
+from lexy.networks.unet import UNet
 
 
 @pytest.fixture(scope="module")
@@ -14,8 +18,20 @@ def sweep():
     return module
 
 
-class Carries(nn.Linear):
-    needs_mask = True
+class Frame(UNet):
+    """A million parameters."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.weights = nn.Parameter(torch.zeros(1_000_000))
+
+
+class Carries(TrackNet):
+    """Two million."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.weights = nn.Parameter(torch.zeros(2_000_000))
 
 
 @pytest.fixture
@@ -29,7 +45,7 @@ def outputs(sweep, tmp_path, monkeypatch):
         (folder / "status.json").write_text('{"state": "done"}')
         (folder / "best.ckpt").write_text(row)
         pd.DataFrame({"train/seconds": [30.0 * minutes] * 2}).to_csv(folder / "metrics.csv")
-        networks[folder / "best.ckpt"] = nn.Linear(999, 1000) if row == sweep.FRAME else Carries(1999, 1000)
+        networks[folder / "best.ckpt"] = Frame() if row == sweep.FRAME else Carries()
     monkeypatch.setattr(sweep.lexy, "load", networks.get)
     return tmp_path
 

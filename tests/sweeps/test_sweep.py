@@ -99,7 +99,7 @@ def test_combinations_that_do_not_exist_are_named_and_not_run(tmp_path):
     assert "1 to run, 7 skipped" in done.stdout
     assert done.stdout.count("model.feedback is no key of this combination") == 4
     assert done.stdout.count("start=truth gives away the mask") == 1
-    assert done.stdout.count("training=unrolled needs clips of several frames") == 2
+    assert done.stdout.count("training: Unrolled needs clips of several frames") == 2
     assert not (tmp_path / "outputs").exists()
 
 

@@ -118,3 +118,17 @@ def test_noise_gain_and_blur_do_what_their_names_say():
     changed = (blurred - clip(batch=64)["frames"]).abs().amax((1, 2, 3, 4)) > 1e-3
     assert 16 < changed.sum() < 48
     assert blurred[changed].std() < clip(batch=64)["frames"][changed].std()
+
+
+def test_instances_and_known_pixels_move_with_the_mask_and_what_comes_in_is_not_known():
+    source = clip(batch=6, time=2)
+    source["instances"] = (source["masks"][:, :, 0] * torch.tensor([7.0, 300.0]).view(1, 2, 1, 1)).int()
+    source["known"] = torch.ones_like(source["masks"], dtype=torch.bool)
+    out = Augmentation(flip=0.5, quarter_turns="clip")(source, (0, 3, 1))
+    assert torch.equal(out["instances"] > 0, out["masks"][:, :, 0] > 0)
+    assert set(out["instances"].unique().tolist()) == {0, 7, 300}
+    assert out["instances"].dtype == torch.int32
+    assert out["known"].all()
+    shifted = Augmentation(**NOTHING, shift=0.4)(source, (0, 0, 0))
+    assert not shifted["known"].all()
+    assert not shifted["frames"][~shifted["known"]].any()

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from lexy.tasks.losses import CombinedLoss, DiceLoss, WeightedBCELoss
+from lexy.tasks.losses import CombinedLoss, DiceLoss, WeightedBCELoss, without_unknown
 
 # p = 0.5, 0.75, 0.25, 0.5 on the truth 1, 1, 0, 0
 LOGITS = torch.tensor([0.0, math.log(3), -math.log(3), 0.0]).view(1, 1, 2, 2)
@@ -37,3 +37,20 @@ def test_the_truth_costs_nothing_and_its_opposite_most(loss):
     right, wrong = 200 * MASKS - 100, 100 - 200 * MASKS
     assert loss(right, MASKS).item() == pytest.approx(0, abs=1e-6)
     assert loss(wrong, MASKS) > loss(LOGITS, MASKS) > 0.1
+
+
+@pytest.mark.parametrize("loss", [DiceLoss(), WeightedBCELoss(), CombinedLoss()])
+def test_pixels_of_which_nothing_is_known_count_in_no_loss_and_get_no_gradient(loss):
+    known = torch.tensor([True, True, False, True]).view(1, 1, 2, 2)
+    logits = LOGITS.clone().requires_grad_()
+    value = loss(without_unknown(logits, MASKS, known), MASKS)
+    other = loss(without_unknown(torch.where(known, LOGITS, 50.0), MASKS, known), MASKS)
+    assert value.item() == other.item()
+    value.backward()
+    assert (logits.grad != 0).tolist() == known.tolist()
+
+
+def test_dice_of_what_is_known_is_that_of_an_image_without_the_rest():
+    known = torch.tensor([True, True, False, False]).view(1, 1, 2, 2)
+    value = DiceLoss()(without_unknown(LOGITS, MASKS, known), MASKS)
+    assert value.item() == pytest.approx(DiceLoss()(LOGITS[:, :, :1], MASKS[:, :, :1]).item())

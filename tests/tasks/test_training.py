@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from recording_network import Recording, clip
 
 from lexy.errors import UserError
+from lexy.networks.network import FOREGROUND, Network
 from lexy.networks.tracknet import TrackNet
 from lexy.networks.unet import UNet
 from lexy.networks.vanilla import Vanilla
 from lexy.randomness import generator
 from lexy.tasks.mask_noise import PublishedNoise, UnbiasedNoise
-from lexy.tasks.training import OneStep, Unrolled
+from lexy.tasks.training import OneStep, Unrolled, WholeClips
 
 BACKBONE = partial(Vanilla, width=4, depth=2, normalization="group")
 
@@ -46,7 +47,7 @@ class TestOneStep:
     def test_previous_mask_and_reference_are_the_noise_of_the_same_frame(self):
         network = Recording()
         (term,) = OneStep(Marked())(network, clip(1, 3), generator(0), 0.0)
-        assert term.masks[:, 0, 0, 0].tolist() == pytest.approx([0, 0.01, 0.02])
+        assert term.target.masks[:, 0, 0, 0].tolist() == pytest.approx([0, 0.01, 0.02])
         (seen,) = network.seen
         assert seen[:, 0, 0, 0].tolist() == pytest.approx([1, 1.01, 1.02])
         assert term.logits[:, 0, 0, 0].tolist() == pytest.approx([1, 2.01, 3.02])
@@ -55,14 +56,14 @@ class TestOneStep:
         data = clip(2, 3)
         data["labelled"][0, 1] = False
         (term,) = OneStep(Marked())(Recording(), data, generator(0), 0.0)
-        assert [round(v * 100) for v in term.masks[:, 0, 0, 0].tolist()] == [0, 2, 0, 1, 2]
+        assert [round(v * 100) for v in term.target.masks[:, 0, 0, 0].tolist()] == [0, 2, 0, 1, 2]
 
     @pytest.mark.parametrize("frames", [1, 3, 9])
     def test_draws_so_many_frames_of_each_clip(self, frames):
         data = clip(3, 6)
         data["labelled"][0, 1:] = False
         (term,) = OneStep(Marked(), frames=frames)(Recording(), data, generator(frames), 0.0)
-        assert len(term.masks) == 1 + 2 * min(frames, 6)
+        assert len(term.target.masks) == 1 + 2 * min(frames, 6)
 
     def test_passes_are_without_gradient_in_evaluation_mode_and_feed_the_own_soft_mask(self):
         counts = set()
@@ -90,7 +91,7 @@ class TestUnrolled:
     def test_a_window_is_evenly_spaced_inside_the_clip_and_in_the_order_asked_for(self, time, length, skip, seed):
         for reverse in (0.0, 1.0):
             (term,) = Unrolled(None, [length], skip, reverse)(Recording(), clip(3, time), generator(seed), 0.0)
-            windows = (term.masks[:, 0, 0, 0] * 100).round().long().view(3, -1)
+            windows = (term.target.masks[:, 0, 0, 0] * 100).round().long().view(3, -1)
             assert windows.shape[1] == min(length, time)
             steps = windows.diff(dim=1)
             assert (steps == steps[:, :1]).all()
@@ -103,13 +104,14 @@ class TestUnrolled:
         seen = set()
         for seed in range(60):
             (term,) = Unrolled(None, [3])(Recording(), clip(4, 10), generator(seed), 0.0)
-            seen |= set((term.masks[:, 0, 0, 0] * 100).round().long().tolist())
+            seen |= set((term.target.masks[:, 0, 0, 0] * 100).round().long().tolist())
         assert seen == set(range(10))
 
     def test_windows_grow_with_the_training(self):
         way = Unrolled(None, [2, 3, 5])
         lengths = [
-            len(way(Recording(), clip(1, 8), generator(0), progress)[0].masks) for progress in (0, 0.3, 0.4, 0.7, 1.0)
+            len(way(Recording(), clip(1, 8), generator(0), progress)[0].target.masks)
+            for progress in (0, 0.3, 0.4, 0.7, 1.0)
         ]
         assert lengths == [2, 2, 3, 5, 5]
 
@@ -117,7 +119,7 @@ class TestUnrolled:
         for noise, extra in ((None, 0), (Marked(), 1)):
             network = Recording()
             (term,) = Unrolled(noise, [3], 1, 0.0)(network, clip(2, 6), generator(1), 0.0)
-            truth, logits = (part.unflatten(0, (2, 3)) for part in (term.masks, term.logits))
+            truth, logits = (part.unflatten(0, (2, 3)) for part in (term.target.masks, term.logits))
             torch.testing.assert_close(network.seen[0], truth[:, 0] + extra)
             torch.testing.assert_close(network.seen[1], logits[:, 0].sigmoid())
 
@@ -129,7 +131,7 @@ class TestUnrolled:
         for seed in range(40):
             network = Recording()
             (term,) = Unrolled(None, [4], 1, 0.0, true_masks)(network, clip(4, 6), generator(seed), progress)
-            truth = term.masks.unflatten(0, (4, 4))
+            truth = term.target.masks.unflatten(0, (4, 4))
             for time in range(1, 4):
                 true = torch.isclose(network.seen[time], truth[:, time - 1]).flatten(1).all(1)
                 given_truth, total = given_truth + int(true.sum()), total + len(true)
@@ -143,7 +145,7 @@ class TestUnrolled:
             lead = len(network.seen) - 2
             leads.add(lead)
             assert [gradient for _, gradient in network.modes] == [False] * lead + [True, True]
-            window = (term.masks[:, 0, 0, 0] * 100).round().long().view(2, 2)
+            window = (term.target.masks[:, 0, 0, 0] * 100).round().long().view(2, 2)
             assert (window[:, 0] >= lead).all()
             assert first(network.seen[0]) == (window[:, 0] - lead).tolist()  # the truth where the lead starts
         assert leads == {0, 1, 2, 3}
@@ -153,7 +155,7 @@ class TestUnrolled:
         terms = Unrolled(None, [4], 1, 0.0, cycle=0.25)(network, clip(2, 4), generator(0), 0.0)
         assert len(network.seen) == 4 + 3
         assert terms[1].weight == 0.25
-        assert first(terms[1].masks) == [0, 0]
+        assert first(terms[1].target.masks) == [0, 0]
         state = terms[0].logits.unflatten(0, (2, 4))[:, 3].sigmoid()
         for frame in (2, 1, 0):
             logits = state + frame
@@ -194,7 +196,7 @@ class TestUnrolled:
             network = Recording()
             (term,) = Unrolled(None, [4], skip=1, reverse=reverse)(network, data, generator(seed), 0.0)
             assert all(number % 2 for number in first(network.seen[0]))
-            assert all(number % 2 for number in first(term.masks))
+            assert all(number % 2 for number in first(term.target.masks))
 
     def test_stills_and_masks_that_are_not_there_are_refused(self):
         with pytest.raises(UserError, match="Give data=synthetic"):
@@ -212,3 +214,51 @@ def test_draws_are_a_function_of_the_generator_alone(way):
     same, again, other = (way(network, discs(), generator(seed), 0.5)[0].logits for seed in (1, 1, 2))
     assert torch.equal(same, again)
     assert not torch.equal(same, other)
+
+
+class Ahead(Network):
+    """The next frame, as a network that looks ahead sees it; times a weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def maps(self, frames, state):
+        return {FOREGROUND: frames.roll(-1, dims=1) * self.weight, "next": frames.roll(-1, dims=1)}
+
+
+def test_a_network_that_sees_whole_clips_learns_from_every_labelled_frame():
+    data = clip(2, 4)
+    data["labelled"][0, 1] = False
+    data["instances"] = torch.arange(4).view(1, 4, 1, 1).expand(2, 4, 4, 4).int()
+    (term,) = WholeClips()(Ahead(), data, generator(0), 0.0)
+    assert term.logits[:, 0, 0, 0].tolist() == [1, 3, 0, 1, 2, 3, 0]
+    assert set(term.maps) == {FOREGROUND, "next"}
+    assert term.target.instances[:, 0, 0].tolist() == [0, 2, 3, 0, 1, 2, 3]
+    assert term.target.known is None
+    assert term.logits.requires_grad
+
+
+def test_whole_clips_start_from_the_true_mask_where_a_network_needs_one():
+    network = Recording()
+    WholeClips()(network, clip(2, 3), generator(0), 0.0)
+    assert first(network.seen[0]) == [0, 0]
+
+
+@pytest.mark.parametrize("way", [OneStep(PublishedNoise()), Unrolled()])
+def test_ways_that_step_refuse_networks_that_see_whole_clips(way):
+    with pytest.raises(UserError, match=r"Ahead sees whole clips.*Give training=clips"):
+        way(Ahead(), clip(2, 3), generator(0), 0.0)
+
+
+def test_windows_take_what_is_known_and_the_instances_along():
+    data = clip(2, 6)
+    data["known"] = torch.ones(2, 6, 1, 4, 4, dtype=torch.bool)
+    data["known"][:, 3] = False
+    data["instances"] = data["frames"][:, :, 0].int()
+    for seed in range(5):
+        terms = Unrolled(None, [3], skip=2, cycle=0.5)(Recording(), data, generator(seed), 0.0)
+        for term in terms:
+            numbers = (term.target.masks * 100).round()
+            assert torch.equal(term.target.instances, numbers[:, 0].int())
+            assert torch.equal(term.target.known, numbers != 3)
