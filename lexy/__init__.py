@@ -5,9 +5,13 @@ The package is lazy: importing it costs nothing, `lexy.load` and `lexy.segment` 
 
 from typing import TYPE_CHECKING, Any
 
+from lexy import _torchvision
+
 if TYPE_CHECKING:
     from lexy.checkpoint import load
     from lexy.predict.segmenter import segment
+
+_torchvision.install()
 
 __version__ = "0.1.0"
 __all__ = ["load", "segment"]

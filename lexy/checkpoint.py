@@ -81,7 +81,7 @@ def read(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"checkpoint={str(path)!r}: no such file.")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds, and some with long advice that does not apply
         raise UserError(
             f"checkpoint={str(path)!r} is not a checkpoint that can be read safely ({type(error).__name__}). "

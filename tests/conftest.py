@@ -10,8 +10,6 @@ import pytest
 from cli_runs import FAKE_KEY, TINY, run
 from hypothesis import settings
 
-import lexy._torchvision  # noqa: F401
-
 settings.register_profile("suite", deadline=None)  # no test fails because the machine is busy
 settings.load_profile("suite")
 

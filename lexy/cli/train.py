@@ -255,8 +255,6 @@ def quieten_lightning() -> None:
     """Lightning's hints about workers, loggers and hardware do not apply here or repeat what the config says."""
     import warnings
 
-    import lexy._torchvision  # noqa: F401
-
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     messages = ["does not have many workers", "could not find the monitored key", "exists and is not empty"]

@@ -136,8 +136,6 @@ def located(target: Any, path: str) -> Any:
     """The class or function that a `_target_` at `path` of the config names; UserError if there is none."""
     from hydra._internal.utils import _locate  # get_object logs what it raises
 
-    if not str(target).startswith("lexy."):  # our own modules import it where they need it, and only there
-        import lexy._torchvision  # noqa: F401  pytorch-lightning and others cannot be imported beside a CPU torch without it
     try:
         found = _locate(str(target))
     except Exception as error:

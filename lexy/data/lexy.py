@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from annotated_types import Ge, Gt
+from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-import lexy._torchvision  # noqa: F401  pytorch-lightning cannot be imported beside a CPU torch without it
 from lexy.clip import Clip
 from lexy.data.nucleus_size import sizes
 from lexy.data.splits import SPLITS, fold_groups, split_groups
@@ -24,8 +24,6 @@ from lexy.errors import UserError
 from lexy.files import fingerprint
 from lexy.images.nc_ratio import contrast
 from lexy.randomness import generator
-
-from pytorch_lightning import LightningDataModule  # isort: skip
 
 
 class LexyVideos(LightningDataModule):

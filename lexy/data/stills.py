@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 from annotated_types import Ge, Gt
+from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-import lexy._torchvision  # noqa: F401  pytorch-lightning cannot be imported beside a CPU torch without it
 from lexy.clip import Clip
 from lexy.data.crops import CropRules, crop_field
 from lexy.data.nucleus_size import evenly, sizes
@@ -22,8 +22,6 @@ from lexy.data.store import Stills, read_store, store_info
 from lexy.errors import UserError
 from lexy.files import fingerprint
 from lexy.randomness import generator
-
-from pytorch_lightning import LightningDataModule  # isort: skip
 
 
 class StillClips(Dataset[Clip]):

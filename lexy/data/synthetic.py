@@ -6,18 +6,16 @@ from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt
+from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-import lexy._torchvision  # noqa: F401  pytorch-lightning cannot be imported beside a CPU torch without it
 from lexy.clip import Clip
 from lexy.data.sequences.protocol import Protocol
 from lexy.data.stills import Batches, Numbers, StillClips, StillsData
 from lexy.errors import UserError
 from lexy.files import fingerprint
 from lexy.randomness import generator
-
-from pytorch_lightning import LightningDataModule  # isort: skip
 
 SELECTED_AT_ONCE = 64
 

@@ -7,7 +7,6 @@ from annotated_types import Gt, MultipleOf
 from torch import Tensor, nn
 from torch.nn import functional
 
-import lexy._torchvision  # noqa: F401  torchvision cannot be imported beside a CPU torch without it
 from lexy.networks.backbone import Backbone, Decoder, Normalization
 from lexy.networks.weights import FirstConv, load_torchvision, set_in_channels
 

@@ -7,7 +7,6 @@ from typing import Annotated
 from annotated_types import Gt, Interval
 from torch import Tensor
 
-import lexy._torchvision  # noqa: F401  torchvision cannot be imported beside a CPU torch without it
 from lexy.errors import UserError
 from lexy.networks.backbone import Backbone
 from lexy.networks.weights import FirstConv, load_smp, set_in_channels

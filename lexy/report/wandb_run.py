@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lexy._torchvision  # noqa: F401  pytorch-lightning cannot be imported beside a CPU torch without it
 from lexy.evaluation.result_tables import Tables
 
 import wandb  # isort: skip

@@ -79,4 +79,5 @@ class CombinedLoss(nn.Module):
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
         """Sum of both losses, ≥ 0."""
-        return self.dice(logits, masks) + self.bce(logits, masks)
+        loss: Tensor = self.dice(logits, masks) + self.bce(logits, masks)
+        return loss

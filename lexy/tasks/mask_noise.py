@@ -237,4 +237,5 @@ def _thin_plate(height: int, width: int, device: torch.device) -> Tensor:
     system[:count] = with_affine(kernel(points, points), points)
     system[count:, :count] = system[:count, count:].T
     weights = torch.linalg.solve(system, torch.eye(count + 3, count, dtype=torch.float64))
-    return (with_affine(kernel(pixels, points), pixels) @ weights).T.float().contiguous().to(device)
+    map_: Tensor = with_affine(kernel(pixels, points), pixels) @ weights
+    return map_.T.float().contiguous().to(device)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from scipy.ndimage import binary_erosion
 from skimage.metrics import hausdorff_distance
 
-import lexy._torchvision  # noqa: F401
 from lexy.evaluation import point_distances as points
 from lexy.evaluation.surface import outline, surface_distances
 

@@ -157,7 +157,6 @@ class Cellpose:
 
 def _models() -> ModuleType:
     """Cellpose; nothing else here imports it."""
-    import lexy._torchvision  # noqa: F401  Cellpose 4 imports torchvision
 
     return import_module("cellpose.models")
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import torch
 
-import lexy._torchvision  # noqa: F401
-
 models: Any = import_module("cellpose.models")
 SMALL = hasattr(models, "CPnet")  # Cellpose 3
 
