@@ -6,7 +6,8 @@ import torch
 from annotated_types import Gt, Interval
 from torch import Tensor, nn
 
-from lexy.networks.propagation import Propagation, mask_contrast, needs_mask
+from lexy.images.nc_ratio import mask_contrast
+from lexy.networks.propagation import Propagation, needs_mask
 from lexy.networks.propagation import frame_network as without_mask
 from lexy.networks.rollout import Recurrence
 

@@ -6,8 +6,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lexy.images.nc_ratio import mask_contrast
 from lexy.networks.backbone import Backbone, pad_to_multiple
-from lexy.networks.propagation import Feedback, feed_back, first_mask, mask_contrast
+from lexy.networks.propagation import Feedback, feed_back, first_mask
 
 Features = tuple[Tensor, ...]
 
