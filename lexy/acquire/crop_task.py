@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lexy.acquire.fields import COMPONENT, BadImage, read_channel
 from lexy.data.crops import CropResult, CropRules, crop_field
-from lexy.io.label_files import read_labels
+from lexy.io.label_images import read_labels
 
 
 @dataclass(frozen=True)

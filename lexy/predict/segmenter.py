@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lexy.checkpoint import open_trained
 from lexy.errors import UserError
 from lexy.evaluation.half_times import ExchangeFit
-from lexy.io.user_masks import read_given
+from lexy.io.user_masks import read_user_mask
 from lexy.io.video import Video, open_video
 from lexy.predict.corrections import Corrected, corrected, shifted
 from lexy.predict.curves import Light, cells_table, light_of, mean_fit, nuclei_table
@@ -162,7 +162,7 @@ def default_checkpoint() -> Path:
 def _given(
     mask: Path | NDArray[np.integer], frame: int, video: Video, shifts: NDArray[np.intp] | None
 ) -> NDArray[np.int32]:
-    labels = read_given(mask, frame, video)
+    labels = read_user_mask(mask, frame, video)
     return (labels if shifts is None else shifted(labels, shifts[frame], mode="constant")).astype(np.int32)
 
 
