@@ -119,7 +119,7 @@ class LabelVideoWriter:
 
 
 class _GivenUp(Exception):
-    """Takes the temporary file away after an error of the caller, which goes on by itself."""
+    """Take the temporary file away after an error of the caller, which goes on by itself."""
 
 
 class _File:

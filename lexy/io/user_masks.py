@@ -16,6 +16,7 @@ from lexy.io.frames import FileFrames
 from lexy.io.readers.tiff import TiffReader
 from lexy.io.video import Video
 
+read_array: Callable[..., NDArray[Any]] = open_memmap  # the strict reader: neither pickles nor archives
 LARGEST = 2**16 - 1  # label: every frame needs memory for each number up to it; and 16 bit are what masks are saved in
 
 
@@ -70,7 +71,7 @@ def _read_tiff(path: Path, frame: int, video: Video) -> NDArray[Any]:
 
 def _read_npy(path: Path, frame: int, video: Video) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = open_memmap(path, mode="r")  # type: ignore[no-untyped-call]  # the strict reader: neither pickles nor archives
+        array = read_array(path, mode="r")
     except OSError as error:
         raise UserError(f"{path}: cannot be opened ({error.strerror or error})") from error
     except Exception as error:  # what is no .npy file raises many kinds
@@ -123,7 +124,7 @@ def _whole(place: str, values: NDArray[Any]) -> NDArray[np.int32]:
 
 
 def _separate(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Pieces of a binary mask become nuclei; labels of several values stay."""
+    """Number the pieces of a binary mask; leave labels of several values as they are."""
     inside = labels > 0
     if (labels[inside] != labels.max()).any():
         return labels

@@ -11,7 +11,7 @@ FLAGS = ("edge", "touching", "entered", "left", "lost", "late", "division", "jum
 def flagged(
     table: pd.DataFrame, divisions: pd.DataFrame, n_frames: int, shape: tuple[int, int], diameter: float
 ) -> pd.DataFrame:
-    """The table with its column `flags`.
+    """Add the column `flags` to a table of nuclei.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def flagged(
 
 
 def _jumps(table: pd.DataFrame, diameter: float) -> pd.Series:
-    """Rows, sorted by id and frame, that follow from the one before in no plausible way, or after a gap."""
+    """Return which rows, sorted by id and frame, follow from the one before in no plausible way, or after a gap."""
     before = table.groupby("id").shift()
     follows = before["frame"].notna()
     steps = table[["row", "column"]] - before[["row", "column"]]

@@ -1,4 +1,4 @@
-"""One file for each frame: the layout of the published LEXY videos."""
+"""A file or two for each frame: the layout of the published LEXY videos."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -91,7 +91,7 @@ class FrameFiles:
 
     def _files(self, folder: Path) -> tuple[Files, Files]:
         """Find image and mask files."""
-        names = files_of(folder, self.ignore)
+        names = [path for path in files_of(folder, self.ignore) if path.is_file()]
         found: dict[bool, list[tuple[tuple[str, int], Path]]] = {False: [], True: []}  # by whether it is a mask
         for match, path in matches(names, self.pattern):
             is_mask = self.kind_group is not None and self._is_mask(match[self.kind_group] or "", path)

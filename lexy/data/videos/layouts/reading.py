@@ -65,7 +65,7 @@ def existing(folder: Path) -> Path:
 
 
 def files_of(folder: Path, ignore: re.Pattern[str] | None) -> list[Path]:
-    """Return what is in an existing folder by name, without that whose whole name `ignore` matches."""
+    """Return what an existing folder holds, sorted by name, without names that `ignore` matches whole."""
     names = sorted(existing(folder).iterdir())
     return [path for path in names if ignore is None or ignore.fullmatch(path.name) is None]
 

@@ -1,4 +1,4 @@
-"""One file for each video, its masks in a file beside it."""
+"""A file, or a folder of frames, for each video, and another for its masks."""
 
 import re
 from contextlib import closing
