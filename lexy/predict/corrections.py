@@ -66,7 +66,8 @@ def drift(video: Video) -> NDArray[np.intp]:
     blurred = (ndimage.gaussian_filter(video.read(frame), BLUR) for frame in range(video.n_frames))
     pairs = pairwise(image - image.mean() for image in blurred)
     steps = [phase_cross_correlation(a, b, upsample_factor=10, normalization=None)[0] for a, b in pairs]
-    shifts = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]).round().astype(np.intp)
+    summed = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+    shifts: NDArray[np.intp] = summed.round().astype(np.intp)
     far = np.flatnonzero((np.abs(shifts) > np.array(video.shape) / 2).any(axis=1))
     if len(far):
         rows, columns = shifts[far[0]]

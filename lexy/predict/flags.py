@@ -65,4 +65,5 @@ def _jumps(table: pd.DataFrame, diameter: float) -> pd.Series:
     change = np.abs(np.log(table["area_px"] / before["area_px"]))
     cut = table["edge"] | before["edge"].eq(True)  # a nucleus that enters or leaves changes its area
     gap = table["frame"] - before["frame"] > 1
-    return follows & (far | (~cut & (change > np.log(AREA_JUMP))) | gap)
+    jumps: pd.Series = follows & (far | (~cut & (change > np.log(AREA_JUMP))) | gap)
+    return jumps

@@ -1,5 +1,7 @@
 """How bright each nucleus of a frame is beside the cytoplasm around it."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ EMPTY = 2.33  # standard deviations of the pixel noise from the background to th
 SURE = 4.0  # standard errors of a nucleus' mean above that, for it to be something
 
 
-def measure(frame: NDArray[np.floating], labels: NDArray[np.integer], diameter: float) -> pd.DataFrame:
+def measure(frame: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]], diameter: float) -> pd.DataFrame:
     """Measure the intensities of every nucleus: those of `lexy.images.nc_ratio.nuclear_ratio`, for all at once.
 
     A nucleus' ring are the pixels between 2 and 6 px from it at the scale where nuclei are 43 px wide, so far as no
@@ -53,7 +55,7 @@ def measure(frame: NDArray[np.floating], labels: NDArray[np.integer], diameter: 
     )
 
 
-def dark_ids(frame: NDArray[np.floating], measured: pd.DataFrame) -> NDArray[np.intp]:
+def dark_ids(frame: NDArray[np.floating[Any]], measured: pd.DataFrame) -> NDArray[np.intp]:
     """Return the nuclei that lie where the frame is empty: neither they nor their rings stand out of the noise.
 
     Parameters
@@ -70,10 +72,14 @@ def dark_ids(frame: NDArray[np.floating], measured: pd.DataFrame) -> NDArray[np.
     steps = np.diff(frame.astype(np.float64), axis=1)
     noise = 1.4826 * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2)
     above = measured[["nuclear", "ring"]].max(axis=1) - measured["background"]
-    return measured.loc[above <= noise * (EMPTY + SURE / np.sqrt(measured["area_px"])), "id"].to_numpy()
+    empty = above <= noise * (EMPTY + SURE / np.sqrt(measured["area_px"]))
+    ids: NDArray[np.intp] = measured.loc[empty, "id"].to_numpy()
+    return ids
 
 
-def _means(image: NDArray[np.float64], regions: NDArray[np.integer], ids: NDArray[np.integer]) -> NDArray[np.float64]:
+def _means(
+    image: NDArray[np.float64], regions: NDArray[np.integer[Any]], ids: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
     """Return the mean of the image in each region, NaN for those without a pixel."""
     length = int(ids.max(initial=0)) + 1
     counts = np.bincount(regions.ravel(), minlength=length)[ids]
