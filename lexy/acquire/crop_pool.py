@@ -3,16 +3,16 @@
 import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import chain, islice
-from multiprocessing.connection import wait
 from typing import TypeVar
 
 from lexy.errors import UserError
+from lexy.processes import end_with_parent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -72,11 +72,4 @@ def _prepare() -> None:
     """In a new process, before it reads its first task and with that the libraries that look at these variables."""
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    wait([parent])
-    os._exit(1)  # the parent was killed: nobody would ever take the results
+    end_with_parent(partial(os._exit, 1))

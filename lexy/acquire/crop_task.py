@@ -5,7 +5,8 @@ from pathlib import Path
 
 from lexy.acquire.fields import COMPONENT, BadImage, read_channel
 from lexy.data.crops import CropResult, CropRules, crop_field
-from lexy.io.label_files import read_labels
+from lexy.errors import UserError
+from lexy.io.label_images import read_labels
 
 
 @dataclass(frozen=True)
@@ -21,5 +22,5 @@ def crop_files(rules: CropRules, task: CropTask) -> CropResult | str:
     try:
         protein = read_channel(task.protein, COMPONENT["green"])
         return crop_field(protein, read_labels(task.labels), rules)
-    except (BadImage, ValueError) as error:
+    except (BadImage, UserError, ValueError) as error:
         return str(error)

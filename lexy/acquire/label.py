@@ -13,7 +13,7 @@ from lexy.acquire.labellers import Labeller
 from lexy.acquire.manifest import FieldEntry
 from lexy.acquire.shards import Shard, finished, only_one
 from lexy.files import fingerprint, write_json
-from lexy.io.label_files import read_labels, write_labels
+from lexy.io.label_images import read_labels, write_labels
 
 BATCH = 8  # fields in memory at once
 

@@ -1,6 +1,5 @@
 """Shards: the manifest cut into consecutive pieces that are labelled and cropped independently of one another."""
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lexy.errors import UserError
+from lexy.files import held
 
 T = TypeVar("T")
 
@@ -76,11 +76,8 @@ def only_one(folder: Path, name: str) -> Iterator[None]:
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder / f".{name}.lock"
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"{folder}: another process is at {name} there. Wait for it to end.") from error
+    lock.touch()
+    with held(lock, f"{folder}: another process is at {name} there. Wait for it to end.", patience=0):
         try:
             yield
         except UserError:

@@ -144,7 +144,7 @@ def _predict_table(given: argparse.Namespace) -> None:
 def _check_rows(entries: "Sequence[Entry]", given: argparse.Namespace) -> None:
     """UserError for what can be told to be wrong before the first video is worked on."""
     from lexy.checkpoint import open_trained
-    from lexy.io.user_masks import read_given
+    from lexy.io.user_masks import read_user_mask
     from lexy.io.video import open_video
     from lexy.predict.scale import scale_of
     from lexy.predict.segmenter import check_light, default_checkpoint
@@ -158,7 +158,7 @@ def _check_rows(entries: "Sequence[Entry]", given: argparse.Namespace) -> None:
             check_light(entry.light_on, entry.light_off)
             scale_of(video, trained, entry.diameter)
             for frame, file in _masks(filter(None, [entry.mask])).items():
-                read_given(file, frame, video)
+                read_user_mask(file, frame, video)
             timed.add(math.isfinite(video.interval))
     if len(timed) > 1:
         raise UserError(f"--table {given.table}: some videos have an interval and others not: give it for all.")

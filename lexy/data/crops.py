@@ -13,8 +13,7 @@ from skimage.filters import threshold_otsu
 
 from lexy.errors import UserError
 from lexy.images.resizing import resize_labels, resize_protein
-
-RING = 9  # side in pixels of the box that the mask is dilated by: the published ring
+from lexy.images.rings import PUBLISHED_REACH, box_ring
 
 
 @dataclass(frozen=True)
@@ -165,8 +164,7 @@ def ring_contrast(image: NDArray[np.floating], mask: NDArray[np.bool_]) -> float
     float
         In -1 to 1; NaN if mask or ring are empty.
     """
-    dilated = ndimage.maximum_filter(mask, RING, mode="constant")  # of a box: 10 times faster than binary_dilation
-    ring = dilated & ~mask & (image > threshold_otsu(image))
+    ring = box_ring(mask, PUBLISHED_REACH) & (image > threshold_otsu(image))
     if not ring.any() or not mask.any():
         return float("nan")
     return float(image[mask].mean() - image[ring].mean())

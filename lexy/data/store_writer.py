@@ -1,9 +1,7 @@
 """Writing a stills store, in one go or as parts that are merged: whole or not at all, in bounded memory."""
 
-import fcntl
-import os
-import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,14 +13,14 @@ from lexy.data.crops import CropResult
 from lexy.data.splits import SPLITS, Group, fold_groups, split_groups
 from lexy.data.store import FORMAT
 from lexy.errors import UserError
-from lexy.files import sha256, write_json
+from lexy.files import replacing_folder, sha256, write_json
 
 WHERE = ("field", "antibody", "cell_line")
 COLUMNS = ("crop", *WHERE, "nucleus", "row", "column", "area", "contrast")
 
 
 class StoreWriter:
-    """Writes a store, or a part of one, in a hidden sibling folder that is moved into place when it is finished.
+    """Writes a store, or a part of one, in a hidden sibling folder that is moved into place if it is finished.
 
     A context manager. Memory is bounded by one shard of each array, plus the manifest's rows (about 0.1 kB per crop
     of merged parts).
@@ -47,34 +45,21 @@ class StoreWriter:
         self.path = Path(path).absolute()
         if self.path.exists() and not _replaceable(self.path):
             raise UserError(f"{self.path}: holds other files than a stills store. Name another folder in paths.store.")
-        self.folder = self.path.with_name(f".{self.path.name}.partial")
-        self._previous = self.path.with_name(f".{self.path.name}.previous")
+        self._swap = ExitStack()
         self._rows: list[dict[str, Any]] = []
         self._parts: list[pd.DataFrame] = []
         self._fields: set[str] = set()
-        self._arrays = CropArrays(self.folder / "crops.zarr")
-        self._lock = -1
 
     def __enter__(self) -> "StoreWriter":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise UserError(f"{self.path}: another process is writing this store. Wait for it to end.") from error
-        for leftover in self.folder.iterdir():  # of a run that was killed
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        if self._previous.is_dir() and not self.path.exists():  # killed between the two renames of `_move`
-            self._previous.rename(self.path)
-        shutil.rmtree(self._previous, ignore_errors=True)
+        busy = f"{self.path}: another process is writing this store. Wait for it to end."
+        self.folder = self._swap.enter_context(replacing_folder(self.path, last=["store.json", "part.json"], busy=busy))
+        self._arrays = CropArrays(self.folder / "crops.zarr")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self._lock)
+        self._swap.__exit__(kind, error, trace)
 
     def __len__(self) -> int:
         return len(self._rows) + sum(map(len, self._parts))
@@ -123,11 +108,10 @@ class StoreWriter:
         self._arrays.append_from(path / "crops.zarr")
 
     def finish_part(self, **info: Any) -> dict[str, Any]:
-        """Write manifest and `part.json`, which holds `info` (plain values); move the part into place."""
+        """Write manifest and `part.json`, which holds `info` (plain values)."""
         self._arrays.flush()
         self._write_manifest(self._table())
         write_json(self.folder / "part.json", info)
-        self._move()
         return info
 
     def finish(
@@ -141,7 +125,7 @@ class StoreWriter:
         source: str = "",
         counts: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Assign splits and folds by group, write manifest and `store.json`, move the store into place.
+        """Assign splits and folds by group, write manifest and `store.json`.
 
         Parameters
         ----------
@@ -190,7 +174,6 @@ class StoreWriter:
             "manifest_sha256": sha256(self._write_manifest(table)),
         }
         write_json(self.folder / "store.json", info)
-        self._move()
         return info
 
     def _note(self, fields: Any) -> None:
@@ -206,12 +189,6 @@ class StoreWriter:
         path = self.folder / "manifest.parquet"
         table.to_parquet(path, index=False)
         return path
-
-    def _move(self) -> None:
-        if self.path.exists():
-            self.path.rename(self._previous)
-        self.folder.rename(self.path)
-        shutil.rmtree(self._previous, ignore_errors=True)
 
 
 def _replaceable(path: Path) -> bool:

@@ -1,14 +1,21 @@
-"""Gaussian blur and dilation of whole batches, on any device."""
+"""Gaussian blur, dilation and rings of whole batches, on any device."""
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.functional import pad
 
 TRUNCATE = 4.0  # standard deviations, as in SciPy
 
+Reach = TypeVar("Reach", int, float)
+
 
 def blur(images: Tensor, sigma: float | Tensor) -> Tensor:
-    """Gaussian blur; the border pixels are repeated outwards.
+    """Blur with a Gaussian; the border pixels are repeated outwards.
 
     Two products with banded matrices: on small images faster than convolutions, and each image may have its own width.
 
@@ -32,7 +39,7 @@ def blur(images: Tensor, sigma: float | Tensor) -> Tensor:
 
 
 def blur_matrix(length: int, sigma: Tensor) -> Tensor:
-    """Gaussian blur of a line as a matrix for each of N widths: (N, length, length), rows of sum 1."""
+    """Return the Gaussian blur of a line as a matrix for each of N widths: (N, length, length), rows of sum 1."""
     index = torch.arange(length, device=sigma.device, dtype=sigma.dtype)
     largest = int(TRUNCATE * float(sigma.max()) + 0.5)
     taps = torch.arange(-largest, largest + 1, device=sigma.device, dtype=sigma.dtype)
@@ -47,17 +54,49 @@ def blur_matrix(length: int, sigma: Tensor) -> Tensor:
 
 
 def dilate_box(masks: Tensor, reach: int) -> Tensor:
-    """Dilation of masks (N, 1, H, W), float in {0, 1}, by a square of side 2 · reach + 1."""
+    """Dilate masks (N, 1, H, W), float in [0, 1], by a square of side 2 · reach + 1."""
     for kernel, padding in (((2 * reach + 1, 1), (reach, 0)), ((1, 2 * reach + 1), (0, reach))):
         masks = functional.max_pool2d(masks, kernel, stride=1, padding=padding)
     return masks
 
 
 def dilate_cross(masks: Tensor) -> Tensor:
-    """Dilation of masks (..., H, W), bool, by a 3 × 3 cross."""
+    """Dilate masks (..., H, W), bool, by a 3 × 3 cross."""
     wide = masks.clone()
     wide[..., 1:, :] |= masks[..., :-1, :]
     wide[..., :-1, :] |= masks[..., 1:, :]
     wide[..., :, 1:] |= masks[..., :, :-1]
     wide[..., :, :-1] |= masks[..., :, 1:]
     return wide
+
+
+def dilate_disc(masks: Tensor, radius: float) -> Tensor:
+    """Dilate masks (N, H, W), bool, by a disc: every pixel at most `radius` from the mask."""
+    height, width = masks.shape[1:]
+    reach = math.floor(radius)
+    padded = pad(masks, (reach,) * 4)
+    widths = [math.floor(math.sqrt(radius**2 - step**2)) for step in range(reach + 1)]  # of the disc, by row
+    found, wide = masks.clone(), padded[:, :, reach : reach + width].clone()
+    for across in range(reach + 1):  # the disc is a union of shifted rows
+        for start in (reach - across, reach + across):
+            wide |= padded[:, :, start : start + width]
+        for down in (step for step in range(reach + 1) if widths[step] == across):
+            for start in (reach - down, reach + down):
+                found |= wide[:, start : start + height]
+    return found
+
+
+def ring(masks: Tensor, inner: Reach, outer: Reach, dilate: Callable[[Tensor, Reach], Tensor]) -> Tensor:
+    """Return what dilation by `outer` adds to masks, but dilation by `inner` does not; of the type of the masks.
+
+    Parameters
+    ----------
+    masks : Tensor
+        Of the shape and type that `dilate` takes.
+    inner, outer : int or float
+        Pixels.
+    dilate : callable
+        `dilate_box` or `dilate_disc`.
+    """
+    wide, narrow = dilate(masks, outer), dilate(masks, inner)
+    return wide ^ narrow if masks.dtype == torch.bool else wide - narrow

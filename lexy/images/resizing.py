@@ -1,10 +1,11 @@
-"""Resizing of fields: what `skimage.transform.resize` gives, in a tenth of the time.
+"""Resize fields: what `skimage.transform.resize` gives, in a tenth of the time.
 
 Both kinds of resizing treat rows and columns alike and independently, so each is known from what scikit-image does to
 one axis. That is asked for once per size and kept.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from skimage.transform import resize
 BLOCK = 256  # columns that are made float and shrunk together: they stay in the cache
 
 
-def resize_protein(image: NDArray[np.integer], size: int) -> NDArray[np.float32]:
+def resize_protein(image: NDArray[np.integer[Any]], size: int) -> NDArray[np.float32]:
     """Resize linearly, smoothed before where it shrinks.
 
     Parameters
@@ -35,10 +36,11 @@ def resize_protein(image: NDArray[np.integer], size: int) -> NDArray[np.float32]
     for start in range(0, len(half), BLOCK):
         part = slice(start, start + BLOCK)
         half[part] = (rows @ image[:, part].astype(np.float32)).T
-    return (columns @ half).T
+    resized: NDArray[np.float32] = (columns @ half).T
+    return resized
 
 
-def resize_labels(labels: NDArray[np.integer], size: int) -> NDArray[np.integer]:
+def resize_labels(labels: NDArray[np.integer[Any]], size: int) -> NDArray[np.integer[Any]]:
     """Resize by nearest neighbour.
 
     Parameters
@@ -54,18 +56,20 @@ def resize_labels(labels: NDArray[np.integer], size: int) -> NDArray[np.integer]
         A copy of the same type, identical to `resize(labels, (size, size), order=0, anti_aliasing=False)`.
     """
     rows, columns = (_nearest(side, size) for side in labels.shape)
-    return labels[rows[:, None], columns]
+    resized: NDArray[np.integer[Any]] = labels[rows[:, None], columns]
+    return resized
 
 
 @lru_cache(maxsize=64)
 def _operator(side: int, size: int) -> sparse.csr_array:
-    """Linear map of an axis, (size, side); about 4 × side / size + 2 weights of a row are not 0."""
+    """Return the linear map of an axis, (size, side); about 4 × side / size + 2 weights of a row are not 0."""
     identity = np.eye(side, dtype=np.float32)
     return sparse.csr_array(resize(identity, (size, side), order=1, anti_aliasing=True, preserve_range=True))
 
 
 @lru_cache(maxsize=64)
 def _nearest(side: int, size: int) -> NDArray[np.intp]:
-    """Indices into an axis that are picked, (size,)."""
+    """Return the indices into an axis that are picked, (size,)."""
     indices = np.arange(side, dtype=np.int32)[:, None]
-    return resize(indices, (size, 1), order=0, anti_aliasing=False, preserve_range=True)[:, 0].astype(np.intp)
+    picked: NDArray[np.intp] = resize(indices, (size, 1), order=0, anti_aliasing=False, preserve_range=True)[:, 0]
+    return picked.astype(np.intp)

@@ -1,21 +1,26 @@
 """The mask that a user gives for a frame: a label TIFF, ROIs of Fiji, or a labels layer of napari."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from skimage.measure import label
 
 from lexy.errors import UserError
-from lexy.io.rois import read_rois
+from lexy.io.fiji_rois import read_rois
+from lexy.io.frames import FileFrames
+from lexy.io.readers.tiff import TiffReader
 from lexy.io.video import Video
-from lexy.io.video_tiff import TiffPlanes
 
+read_array: Callable[..., NDArray[Any]] = open_memmap  # the strict reader: neither pickles nor archives
 LARGEST = 2**16 - 1  # label: every frame needs memory for each number up to it; and 16 bit are what masks are saved in
 
 
-def read_given(mask: str | Path | NDArray[np.generic], frame: int, video: Video) -> NDArray[np.int32]:
+def read_user_mask(mask: str | Path | NDArray[Any], frame: int, video: Video) -> NDArray[np.int32]:
     """Read the mask of one frame. An array is looked at as a file that holds it would be.
 
     A mask of several pieces that all have the same value (0 and 255, as Fiji writes them) is taken as a binary mask:
@@ -51,25 +56,22 @@ def read_given(mask: str | Path | NDArray[np.generic], frame: int, video: Video)
     return _separate(_whole(place, values))
 
 
-def _read(path: Path, frame: int, video: Video) -> NDArray[np.generic]:
+def _read(path: Path, frame: int, video: Video) -> NDArray[Any]:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise UserError(f"{path}: masks are read from {', '.join(READERS)}; save it as one of them")
     return reader(path, frame, video)
 
 
-def _read_tiff(path: Path, frame: int, video: Video) -> NDArray[np.generic]:
-    planes = TiffPlanes(path)
-    try:
-        _check_size(str(path), planes.n_frames, planes.shape, video)
-        return planes.plane(frame if planes.n_frames > 1 else 0)
-    finally:
-        planes.close()
+def _read_tiff(path: Path, frame: int, video: Video) -> NDArray[Any]:
+    with closing(FileFrames(path)) as file:
+        _check_size(str(path), file.n_frames, file.shape, video)
+        return file.frame(frame if file.n_frames > 1 else 0)
 
 
-def _read_npy(path: Path, frame: int, video: Video) -> NDArray[np.generic]:
+def _read_npy(path: Path, frame: int, video: Video) -> NDArray[Any]:
     try:
-        array = np.lib.format.open_memmap(path, mode="r")  # the strict reader: neither pickles nor archives
+        array = read_array(path, mode="r")
     except OSError as error:
         raise UserError(f"{path}: cannot be opened ({error.strerror or error})") from error
     except Exception as error:  # what is no .npy file raises many kinds
@@ -79,18 +81,18 @@ def _read_npy(path: Path, frame: int, video: Video) -> NDArray[np.generic]:
     return np.array(_frame_of(str(path), array, frame, video))
 
 
-def _read_rois(path: Path, frame: int, video: Video) -> NDArray[np.generic]:
+def _read_rois(path: Path, frame: int, video: Video) -> NDArray[Any]:
     return read_rois(path, frame, video.shape)
 
 
-READERS: dict[str, Callable[[Path, int, Video], NDArray[np.generic]]] = {
-    **dict.fromkeys((".tif", ".tiff"), _read_tiff),
+READERS: dict[str, Callable[[Path, int, Video], NDArray[Any]]] = {
+    **dict.fromkeys(TiffReader.suffixes, _read_tiff),
     ".npy": _read_npy,
     **dict.fromkeys((".zip", ".roi"), _read_rois),
 }
 
 
-def _frame_of(place: str, array: NDArray[np.generic], frame: int, video: Video) -> NDArray[np.generic]:
+def _frame_of(place: str, array: NDArray[Any], frame: int, video: Video) -> NDArray[Any]:
     if array.ndim not in (2, 3):
         raise UserError(f"{place}: its shape is {array.shape}; give labels (H, W) or (T, H, W)")
     _check_size(place, len(array) if array.ndim == 3 else 1, array.shape[-2:], video)
@@ -106,7 +108,7 @@ def _check_size(place: str, n_frames: int, shape: tuple[int, ...], video: Video)
         raise UserError(f"{place}: {n_frames} masks for {video.n_frames} frames; give one mask, or one for each frame")
 
 
-def _whole(place: str, values: NDArray[np.generic]) -> NDArray[np.int32]:
+def _whole(place: str, values: NDArray[Any]) -> NDArray[np.int32]:
     if values.dtype.kind not in "biuf":
         raise UserError(f"{place}: its values are {values.dtype}; labels are whole numbers, 0 for background")
     if not (np.isfinite(values).all() and (values == np.trunc(values.astype(float))).all()):
@@ -122,7 +124,7 @@ def _whole(place: str, values: NDArray[np.generic]) -> NDArray[np.int32]:
 
 
 def _separate(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Pieces of a binary mask become nuclei; labels of several values stay."""
+    """Number the pieces of a binary mask; leave labels of several values as they are."""
     inside = labels > 0
     if (labels[inside] != labels.max()).any():
         return labels

@@ -1,8 +1,8 @@
 """A user's video, one frame at a time."""
 
 import glob
+import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -11,14 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexy.errors import UserError
-from lexy.io.video_bioio import BioioPlanes
-from lexy.io.video_folder import OPENERS, FilePlanes, frame_files, in_order
-from lexy.io.video_planes import Planes, check_frame_type, positive
-
-STACKS: dict[str, Callable[[Path, int | None], Planes]] = {
-    **OPENERS,
-    **dict.fromkeys((".czi", ".nd2", ".lif"), BioioPlanes),
-}
+from lexy.io.frame_names import frame_files, in_order
+from lexy.io.frames import ArrayFrames, FileFrames, FolderFrames, Frames
+from lexy.io.readers import SUFFIXES
 
 
 class Video(Protocol):
@@ -45,7 +40,7 @@ class Video(Protocol):
     interval: float
 
     def read(self, frame: int) -> NDArray[np.float32]:
-        """One frame, (H, W), in the files' own grey values.
+        """Read one frame, (H, W), in the files' own grey values.
 
         Raises
         ------
@@ -93,96 +88,89 @@ def open_video(
         If there is no such file, it is no image, damaged or cut short; it has less than two frames, several channels
         and none is chosen, or planes in depth.
     """
-    name, planes = _from_array(source, channel) if isinstance(source, np.ndarray) else _from_path(source, channel)
+    name, frames = _from_array(source, channel) if isinstance(source, np.ndarray) else open_frames(source, channel)
     try:
-        return _Checked(name, planes, pixel_size, interval)
+        return _FrameVideo(name, frames, pixel_size, interval)
     except BaseException:
-        planes.close()
+        frames.close()
         raise
 
 
-def _from_array(source: NDArray[np.generic], channel: int | None) -> tuple[str, Planes]:
-    if source.ndim != 3:
-        raise UserError(f"array: its shape is {source.shape}; give frames, rows, columns (T, H, W), a single channel")
-    if channel not in (None, 0):
-        raise UserError(f"array: there is no channel {channel}: an array (T, H, W) has one alone")
-    return "array", _ArrayPlanes(source)
+def open_frames(source: str | Path, channel: int | None = None, *, planes_are_time: bool = False) -> tuple[str, Frames]:
+    """Open the frames of a video as they lie in its files.
 
+    Parameters
+    ----------
+    source : str or Path
+        A file, a folder of frames, or a pattern; see `open_video`.
+    channel, planes_are_time
+        See `lexy.io.axes.choose_frames`.
 
-def _from_path(source: str | Path, channel: int | None) -> tuple[str, Planes]:
+    Returns
+    -------
+    name : str
+        The file's or folder's name without its suffix.
+    frames : Frames
+        One at least.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, or it cannot be read.
+    """
     path = Path(source)
     if path.is_dir():
-        return path.name or path.resolve().name, FilePlanes(frame_files(path), channel)
+        return path.name or path.resolve().name, FolderFrames(frame_files(path), channel)
     if path.exists():
-        return _name(path), _stack(path, channel)
+        return _name(path), FileFrames(path, channel, planes_are_time=planes_are_time)
     if not glob.has_magic(str(source)):
         raise UserError(f"{path}: there is no such file or folder")
     files = [Path(each) for each in sorted(glob.glob(os.path.expanduser(str(source)))) if os.path.isfile(each)]
     if not files:
         raise UserError(f"{source}: no file fits this pattern")
     if len(files) == 1:
-        return _name(files[0]), _stack(files[0], channel)
-    if foreign := [each for each in files if each.suffix.lower() not in OPENERS]:
-        raise UserError(f"{foreign[0]}: is no frame that can be read ({', '.join(OPENERS)}); give a narrower pattern")
-    return files[0].parent.resolve().name, FilePlanes(in_order(files), channel)
+        return _name(files[0]), FileFrames(files[0], channel, planes_are_time=planes_are_time)
+    if foreign := [each for each in files if each.suffix.lower() not in SUFFIXES]:
+        raise UserError(f"{foreign[0]}: is no frame that can be read ({', '.join(SUFFIXES)}); give a narrower pattern")
+    return files[0].parent.resolve().name, FolderFrames(in_order(files), channel)
 
 
-def _stack(path: Path, channel: int | None) -> Planes:
-    opener = STACKS.get(path.suffix.lower())
-    if opener is None:
-        raise UserError(
-            f"{path}: videos are read from {', '.join(STACKS)}; save it as one of them (Fiji: File > Save As)"
-        )
-    return opener(path, channel)
+def _from_array(source: NDArray[np.generic], channel: int | None) -> tuple[str, Frames]:
+    if source.ndim != 3:
+        raise UserError(f"array: its shape is {source.shape}; give frames, rows, columns (T, H, W), a single channel")
+    if channel not in (None, 0):
+        raise UserError(f"array: there is no channel {channel}: an array (T, H, W) has one alone")
+    return "array", ArrayFrames(source)
 
 
 def _name(path: Path) -> str:
     return path.name.removesuffix(path.suffix).removesuffix(".ome")
 
 
-class _ArrayPlanes:
-    pixel_size = interval = float("nan")
+class _FrameVideo:
+    """A `Video` of frames."""
 
-    def __init__(self, frames: NDArray[np.generic]) -> None:
+    def __init__(self, name: str, frames: Frames, pixel_size: float | None, interval: float | None) -> None:
+        place = frames.place(0) if frames.n_frames == 1 else name
+        if frames.n_frames < 2 or 0 in frames.shape:
+            count = "one frame" if frames.n_frames == 1 else "zero frames"
+            raise UserError(f"{place}: {count if frames.n_frames < 2 else 'empty frames'}; a video has two at least")
+        _check_type(frames.place(0), frames.dtype)
+        self.name, self.n_frames, self.shape = name, frames.n_frames, frames.shape
+        self.pixel_size = _positive(pixel_size, frames.pixel_size, "--pixel-size")
+        self.interval = _positive(interval, frames.interval, "--interval")
         self._frames = frames
-        self.n_frames = len(frames)
-        self.shape: tuple[int, int] = (frames.shape[1], frames.shape[2])
-        self.dtype: np.dtype[Any] = frames.dtype
-
-    def place(self, frame: int) -> str:
-        return f"array, frame {frame}"
-
-    def plane(self, frame: int) -> NDArray[np.generic]:
-        return self._frames[frame]
-
-    def close(self) -> None:
-        """An array stays with its owner."""
-
-
-class _Checked:
-    """A `Video` of planes."""
-
-    def __init__(self, name: str, planes: Planes, pixel_size: float | None, interval: float | None) -> None:
-        place = planes.place(0) if planes.n_frames == 1 else name
-        if planes.n_frames < 2 or 0 in planes.shape:
-            count = "one frame" if planes.n_frames == 1 else "zero frames"
-            raise UserError(f"{place}: {count if planes.n_frames < 2 else 'empty frames'}; a video has two at least")
-        check_frame_type(planes.place(0), planes.dtype)
-        self.name, self.n_frames, self.shape = name, planes.n_frames, planes.shape
-        self.pixel_size = positive(pixel_size, planes.pixel_size, "--pixel-size")
-        self.interval = positive(interval, planes.interval, "--interval")
-        self._planes = planes
 
     def read(self, frame: int) -> NDArray[np.float32]:
         if not 0 <= frame < self.n_frames:
             raise IndexError(f"frame {frame} of {self.n_frames}")
         with np.errstate(over="ignore"):  # a double beyond single precision becomes infinite, and is refused
-            image = self._planes.plane(frame).astype(np.float32)
+            image = self._frames.frame(frame).astype(np.float32)
         low, high = image.min(), image.max()
         if not (np.isfinite(low) and np.isfinite(high)):  # min and max hand NaN on
-            raise UserError(f"{self._planes.place(frame)}: holds NaN or infinite values; repair it or leave it out")
+            raise UserError(f"{self._frames.place(frame)}: holds NaN or infinite values; repair it or leave it out")
         if low == high:
-            raise UserError(f"{self._planes.place(frame)}: constant (all pixels {low:g}), shows nothing; leave it out")
+            raise UserError(f"{self._frames.place(frame)}: constant (all pixels {low:g}), shows nothing; leave it out")
         return image
 
     def __enter__(self) -> Self:
@@ -191,4 +179,21 @@ class _Checked:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._planes.close()
+        self._frames.close()
+
+
+def _check_type(place: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "iuf" or (dtype.kind in "iu" and dtype.itemsize > 2):
+        raise UserError(
+            f"{place}: its values are {dtype}, neither 8- or 16-bit integers nor floats; "
+            "convert it (Fiji: Image > Type > 16-bit or 32-bit)"
+        )
+
+
+def _positive(value: float | None, otherwise: float, flag: str) -> float:
+    """Return the value that the user gave, else the files' own."""
+    if value is None:
+        return otherwise
+    if not (math.isfinite(value) and value > 0):
+        raise UserError(f"{flag} {value:g}: give a positive number, or leave it out")
+    return float(value)

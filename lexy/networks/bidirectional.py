@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from lexy.images.nc_ratio import start_score
 from lexy.networks.network import FOREGROUND, Network, State
-from lexy.networks.propagation import mask_contrast
 from lexy.networks.rollout import rollout
 
 
@@ -69,7 +69,7 @@ def bright_end(network: Network, frames: Tensor) -> tuple[Tensor, Tensor, Tensor
     Returns
     -------
     last : Tensor, int64 (B)
-        Frame with the greatest product of contrast (`mask_contrast`) and mean of 2 |p − 0.5| over the mask.
+        Frame with the greatest score (`lexy.images.nc_ratio.start_score`).
     mask : Tensor, float (B, 1, H, W)
         Its probabilities.
     found : Tensor, bool (B)
@@ -78,9 +78,7 @@ def bright_end(network: Network, frames: Tensor) -> tuple[Tensor, Tensor, Tensor
     half = frames.shape[1] // 2
     late = frames[:, half:]
     probability = rollout(network, late).sigmoid()
-    decided = (probability * (2 * probability - 1).abs()).sum((2, 3, 4)) / probability.sum((2, 3, 4)).clamp(min=1e-6)
-    contrast = mask_contrast(late.flatten(0, 1), probability.flatten(0, 1)).view(decided.shape)
-    score, best = (decided * contrast * (probability >= 0.5).any(-1).any(-1).any(-1)).max(dim=1)
+    score, best = start_score(late.flatten(0, 1), probability.flatten(0, 1)).view(late.shape[:2]).max(dim=1)
     return best + half, probability[torch.arange(len(best), device=best.device), best], score > 0
 
 

@@ -6,9 +6,10 @@ import torch
 from annotated_types import Gt, Interval
 from torch import Tensor, nn
 
+from lexy.images.nc_ratio import mask_contrast
 from lexy.networks import propagation
 from lexy.networks.network import Recurrence, State
-from lexy.networks.propagation import mask_contrast, mask_of
+from lexy.networks.propagation import mask_of
 
 
 class FusionState(NamedTuple):

@@ -2,9 +2,7 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lexy.networks.network import Recurrence, State
 
@@ -54,36 +52,3 @@ def detached(state: State) -> State:
         return state.detach()
     parts = [detached(part) for part in state]
     return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
-
-
-def mask_contrast(frames: Tensor, masks: Tensor, inner: int = 2, outer: int = 6) -> Tensor:
-    """Measure how far a soft mask is from its surroundings in brightness, without knowing the truth.
-
-    Parameters
-    ----------
-    frames, masks : Tensor, float (B, 1, H, W)
-        Masks in [0, 1].
-    inner, outer : int
-        The surroundings are what a box of 2 · outer + 1 pixels adds to the mask, but not one of 2 · inner + 1.
-
-    Returns
-    -------
-    Tensor, float (B,)
-        |nucleus − ring| / (nucleus + ring), means above the frame's darkest pixel; 0 where mask or ring is empty.
-    """
-    frames, masks = frames.float(), masks.float()
-    frames = frames - frames.amin(dim=(2, 3), keepdim=True)
-    ring = _dilated(masks, outer) - _dilated(masks, inner)
-    nucleus_mean, ring_mean = ((frames * weight).sum((1, 2, 3)) / _mass(weight) for weight in (masks, ring))
-    difference = (nucleus_mean - ring_mean).abs() / (nucleus_mean + ring_mean).clamp(min=1e-6)
-    return difference * ((masks.sum((1, 2, 3)) > 0.5) & (ring.sum((1, 2, 3)) > 0.5))
-
-
-def _dilated(masks: Tensor, radius: int) -> Tensor:
-    size = 2 * radius + 1
-    wide = functional.max_pool2d(masks, (1, size), 1, (0, radius))
-    return functional.max_pool2d(wide, (size, 1), 1, (radius, 0))
-
-
-def _mass(weight: Tensor) -> Tensor:
-    return weight.sum((1, 2, 3)).clamp(min=torch.finfo(weight.dtype).tiny)

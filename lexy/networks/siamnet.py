@@ -6,9 +6,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lexy.images.nc_ratio import mask_contrast
 from lexy.networks.backbone import Backbone, pad_to_multiple
 from lexy.networks.network import Recurrence
-from lexy.networks.propagation import Feedback, first_mask, mask_contrast, mask_of
+from lexy.networks.propagation import Feedback, first_mask, mask_of
 
 Features = tuple[Tensor, ...]
 

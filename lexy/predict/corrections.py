@@ -8,8 +8,8 @@ from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
 from lexy.errors import UserError
+from lexy.images.rings import background
 from lexy.io.video import Video
-from lexy.predict.measure import PERCENTILE
 
 BLUR = 2.0  # px (σ), before frames are laid over each other
 
@@ -33,12 +33,12 @@ class Corrected:
         self.gains = np.ones(video.n_frames) if gains is None else gains
 
     def read(self, frame: int) -> NDArray[np.float32]:
-        """See `Video.read`."""
+        """Read a frame, corrected; see `Video.read`."""
         image = self.video.read(frame)
         if self.gains[frame] != 1:
-            background = np.percentile(image, PERCENTILE)
-            image = (background + (image - background) * self.gains[frame]).astype(np.float32)
-        return moved(image, self.shifts[frame], mode="nearest")
+            dark = background(image)
+            image = (dark + (image - dark) * self.gains[frame]).astype(np.float32)
+        return shifted(image, self.shifts[frame], mode="nearest")
 
     def __enter__(self) -> "Corrected":
         return self
@@ -48,7 +48,7 @@ class Corrected:
 
 
 def drift(video: Video) -> NDArray[np.intp]:
-    """How far to move each frame back onto the first, whole pixels.
+    """Return how far to shift each frame back onto the first, whole pixels.
 
     By cross-correlation of neighbouring frames (Guizar-Sicairos et al. 2008), blurred against noise, and summed: it
     takes the stage's movement to be that of most of the image. Not normalised to phases: noise would count like cells.
@@ -66,7 +66,8 @@ def drift(video: Video) -> NDArray[np.intp]:
     blurred = (ndimage.gaussian_filter(video.read(frame), BLUR) for frame in range(video.n_frames))
     pairs = pairwise(image - image.mean() for image in blurred)
     steps = [phase_cross_correlation(a, b, upsample_factor=10, normalization=None)[0] for a, b in pairs]
-    shifts = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]).round().astype(np.intp)
+    summed = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+    shifts: NDArray[np.intp] = summed.round().astype(np.intp)
     far = np.flatnonzero((np.abs(shifts) > np.array(video.shape) / 2).any(axis=1))
     if len(far):
         rows, columns = shifts[far[0]]
@@ -78,7 +79,7 @@ def drift(video: Video) -> NDArray[np.intp]:
 
 
 def bleaching(video: Video) -> tuple[NDArray[np.float64], float]:
-    """What to multiply each frame by, so that the light of the whole field stays.
+    """Return what to multiply each frame by, so that the light of the whole field stays.
 
     An exponential: a line through the logarithms of the frames' mean above their background. That is right where the
     protein only moves within cells. N/C is a ratio of two places of one frame, and changes by it only through the
@@ -94,14 +95,14 @@ def bleaching(video: Video) -> tuple[NDArray[np.float64], float]:
     means = []
     for frame in range(video.n_frames):
         image = video.read(frame)
-        means.append(float(image.mean() - np.percentile(image, PERCENTILE)))
+        means.append(float(image.mean() - background(image)))
     time = np.arange(len(means))
     rate = max(0.0, -float(np.polyfit(time, np.log2(means), 1)[0]))
     return np.exp2(rate * time), np.inf if rate == 0 else 1 / rate
 
 
 def corrected(video: Video, *, drifting: bool, bleached: bool) -> tuple[Video, dict[str, str]]:
-    """The video with what was asked for taken out, and what was found, for the report."""
+    """Return the video without what was to be taken out, and what was found, for the report."""
     found, shifts, gains = {}, None, None
     if drifting:
         shifts = drift(video)
@@ -113,6 +114,6 @@ def corrected(video: Video, *, drifting: bool, bleached: bool) -> tuple[Video, d
     return (Corrected(video, shifts, gains) if found else video), found
 
 
-def moved(image: NDArray[np.generic], shift: NDArray[np.intp], *, mode: str) -> NDArray[np.float32]:
-    """An image moved by whole rows and columns; `mode` as of `scipy.ndimage.shift`."""
+def shifted(image: NDArray[np.generic], shift: NDArray[np.intp], *, mode: str) -> NDArray[np.float32]:
+    """Shift an image by whole rows and columns; `mode` as of `scipy.ndimage.shift`."""
     return ndimage.shift(image, shift, order=0, mode=mode) if shift.any() else image  # type: ignore[return-value]

@@ -11,7 +11,7 @@ FLAGS = ("edge", "touching", "entered", "left", "lost", "late", "division", "jum
 def flagged(
     table: pd.DataFrame, divisions: pd.DataFrame, n_frames: int, shape: tuple[int, int], diameter: float
 ) -> pd.DataFrame:
-    """The table with its column `flags`.
+    """Add the column `flags` to a table of nuclei.
 
     Parameters
     ----------
@@ -54,15 +54,16 @@ def flagged(
 
 
 def _jumps(table: pd.DataFrame, diameter: float) -> pd.Series:
-    """Rows, sorted by id and frame, that follow from the one before in no plausible way, or after a gap."""
+    """Return which rows, sorted by id and frame, follow from the one before in no plausible way, or after a gap."""
     before = table.groupby("id").shift()
     follows = before["frame"].notna()
-    moved = table[["row", "column"]] - before[["row", "column"]]
-    moving = moved.groupby(table["frame"])
+    steps = table[["row", "column"]] - before[["row", "column"]]
+    moving = steps.groupby(table["frame"])
     # One or two nuclei cannot tell their own leap from a drift of all.
     drift = moving.transform("median").where(moving.transform("count") > 2, 0.0)
-    far = np.hypot(*(moved - drift).to_numpy().T) > SHIFT_JUMP * diameter
+    far = np.hypot(*(steps - drift).to_numpy().T) > SHIFT_JUMP * diameter
     change = np.abs(np.log(table["area_px"] / before["area_px"]))
     cut = table["edge"] | before["edge"].eq(True)  # a nucleus that enters or leaves changes its area
     gap = table["frame"] - before["frame"] > 1
-    return follows & (far | (~cut & (change > np.log(AREA_JUMP))) | gap)
+    jumps: pd.Series = follows & (far | (~cut & (change > np.log(AREA_JUMP))) | gap)
+    return jumps

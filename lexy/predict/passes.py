@@ -8,8 +8,8 @@ from torch import Tensor
 
 from lexy.checkpoint import Trained
 from lexy.errors import UserError
+from lexy.images.nc_ratio import start_score
 from lexy.networks.network import Recurrence
-from lexy.networks.propagation import mask_contrast
 from lexy.predict.scale import Field
 from lexy.predict.spool import Spool
 from lexy.predict.tiles import TILE, TiledNetwork, Tiles
@@ -81,8 +81,7 @@ def run_passes(
 def best_start(field: Field, network: TiledNetwork, progress: Progress) -> tuple[int, Tensor]:
     """The frame on which a frame network can be relied on most, and the probabilities (h, w) that it gives there.
 
-    As in `lexy.networks.bidirectional.bright_end`, the frame with the greatest product of contrast (`mask_contrast`)
-    and mean of 2 |p − 0.5| over the mask, among evenly spaced ones and with the first.
+    The frame with the greatest score (`lexy.images.nc_ratio.start_score`) among evenly spaced ones and with the first.
 
     Raises
     ------
@@ -94,9 +93,8 @@ def best_start(field: Field, network: TiledNetwork, progress: Progress) -> tuple
     for done, number in enumerate(frames, start=1):
         frame = field.frame(number)
         probability, _ = network.step(network.start(frame), frame)
-        decided = (probability * (2 * probability - 1).abs()).sum() / probability.sum().clamp(min=1e-6)
-        score = float(decided * mask_contrast(frame[None, None], probability[None, None])[0])
-        if score > best and bool((probability > 0.5).any()):
+        score = float(start_score(frame[None, None], probability[None, None]))
+        if score > best:
             best, start, mask = score, number, probability
         progress("look for a start", done, len(frames))
     if mask is None:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from lexy.checkpoint import open_trained
 from lexy.errors import UserError
 from lexy.evaluation.half_times import ExchangeFit
-from lexy.io.user_masks import read_given
+from lexy.io.user_masks import read_user_mask
 from lexy.io.video import Video, open_video
-from lexy.predict.corrections import Corrected, corrected, moved
+from lexy.predict.corrections import Corrected, corrected, shifted
 from lexy.predict.curves import Light, cells_table, light_of, mean_fit, nuclei_table
 from lexy.predict.pipeline import Segmentation
 from lexy.predict.pipeline import segment as segmented
@@ -62,7 +62,7 @@ class Prediction(AbstractContextManager["Prediction"]):
         labels = self._segmentation.labels(frame)
         if self._shifts is None:
             return labels
-        return moved(labels, -self._shifts[frame], mode="constant").astype(np.int32)
+        return shifted(labels, -self._shifts[frame], mode="constant").astype(np.int32)
 
     def close(self) -> None:
         """Remove the temporary files: the tables stay, labels are gone."""
@@ -162,8 +162,8 @@ def default_checkpoint() -> Path:
 def _given(
     mask: Path | NDArray[np.integer], frame: int, video: Video, shifts: NDArray[np.intp] | None
 ) -> NDArray[np.int32]:
-    labels = read_given(mask, frame, video)
-    return (labels if shifts is None else moved(labels, shifts[frame], mode="constant")).astype(np.int32)
+    labels = read_user_mask(mask, frame, video)
+    return (labels if shifts is None else shifted(labels, shifts[frame], mode="constant")).astype(np.int32)
 
 
 def _facts(

@@ -5,14 +5,16 @@ import importlib
 import multiprocessing
 import os
 import signal
-import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
+
+from lexy.processes import end_with_parent
 
 PRELOADED = {
     "train": ["lexy.cli.train", "lexy.runs.evaluation"],
@@ -137,7 +139,7 @@ def attempt(command: str, config: DictConfig) -> Outcome:
 
 def _child(command: str, config: DictConfig, hydra: Any, jobs_at_once: int | None, sender: Connection) -> None:
     gc.freeze()  # to search what the server has imported for garbage would copy its memory, and take half a second
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent(partial(os.kill, os.getpid(), signal.SIGTERM))
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.utils import configure_log, setup_globals
 
@@ -158,11 +160,3 @@ def _child(command: str, config: DictConfig, hydra: Any, jobs_at_once: int | Non
         outcome = Outcome("interrupted", f"stopped from outside ({type(error).__name__})")
     with suppress(BrokenPipeError):  # of a parent that was killed
         sender.send(outcome)
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed cannot end its children, and two would work in one folder after it is started again."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)

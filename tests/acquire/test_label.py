@@ -10,7 +10,7 @@ from field_files import Bright, write_fields
 from lexy.acquire.label import LabelFields
 from lexy.acquire.manifest import ChannelImage
 from lexy.acquire.shards import Shard
-from lexy.io.label_files import read_labels
+from lexy.io.label_images import read_labels
 
 ALL = Shard(0, 1)
 

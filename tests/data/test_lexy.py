@@ -253,3 +253,24 @@ def test_lexy_train_cross_validates_videos(folder, tmp_path):
     assert set(table["fold"]) == {1}
     assert table["frame"].tolist() == [2, 3, 4, 5, 6]  # the first frame's truth is given
     assert table["hd95_um"].notna().all()
+
+
+def test_lexy_train_takes_stacks_of_imagej_with_two_channels(tmp_path):
+    for made in map(recording, CELLS[:3]):
+        facts = {"axes": "TCYX", "unit": "micron", "finterval": 270.0}
+        data = np.stack([np.zeros_like(made.frames), made.frames], axis=1)
+        tifffile.imwrite(tmp_path / f"{made.name}.tif", data, imagej=True, resolution=(2, 2), metadata=facts)
+        tifffile.imwrite(
+            tmp_path / f"{made.name}_mask.tif", made.masks.astype(np.uint8), imagej=True, metadata={"axes": "TYX"}
+        )
+    options = (
+        f"data/layout=stacks data.layout.channel=1 data.folder={tmp_path} data.preparation.size=32 data.fold=0 "
+        "data.clips_per_epoch=2 backbone.width=4 backbone.depth=2 trainer.max_epochs=1 name=stacks "
+        "trainer.enable_progress_bar=false"
+    )
+    done = run_forked(tmp_path, "train", "data=lexy", *options.split(), f"paths.outputs={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr + done.stdout
+    (path,) = (tmp_path / "out").rglob("test_frames.parquet")
+    table = pd.read_parquet(path)
+    assert set(table["video"]) == {"C01"}
+    assert table["hd95_um"].notna().all()

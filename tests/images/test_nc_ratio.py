@@ -4,7 +4,7 @@ import torch
 from evaluation_masks import blobs
 from scipy.ndimage import distance_transform_edt
 
-from lexy.images.nc_ratio import contrast, nuclear_ratio
+from lexy.images.nc_ratio import contrast, mask_contrast, nuclear_ratio, start_score
 
 
 def disc(radius: float = 8, size: int = 48) -> torch.Tensor:
@@ -58,3 +58,35 @@ def test_undefined() -> None:
     assert difference[:2].isnan().all()
     assert difference[2].item() == pytest.approx(1.0, abs=1e-6)
     assert ratio.dtype == torch.float64
+
+
+class TestMaskContrast:
+    def scene(self, nucleus: float, cytoplasm: float) -> tuple[torch.Tensor, torch.Tensor]:
+        frame, mask = torch.zeros(1, 1, 40, 40), torch.zeros(1, 1, 40, 40)
+        frame[..., 5:35, 5:35] = cytoplasm
+        frame[..., 15:25, 15:25] = nucleus
+        mask[..., 15:25, 15:25] = 1
+        return frame, mask
+
+    @pytest.mark.parametrize(("nucleus", "cytoplasm", "expected"), [(3.0, 1.0, 0.5), (1.0, 3.0, 0.5), (2.0, 2.0, 0.0)])
+    def test_is_the_difference_over_the_sum(self, nucleus, cytoplasm, expected):
+        assert mask_contrast(*self.scene(nucleus, cytoplasm)).item() == pytest.approx(expected, abs=1e-6)
+
+    def test_does_not_see_a_constant_background(self):
+        frame, mask = self.scene(3.0, 1.0)
+        assert mask_contrast(frame + 7, mask).item() == pytest.approx(0.5, abs=1e-5)
+
+    def test_nothing_and_everything_have_none(self):
+        frame, mask = self.scene(3.0, 1.0)
+        assert mask_contrast(frame, mask * 0).item() == 0
+        assert mask_contrast(frame, mask * 0 + 1).item() == 0
+
+    def test_a_wrong_mask_stands_out_less(self):
+        frame, mask = self.scene(3.0, 1.0)
+        assert mask_contrast(frame, mask.roll(6, dims=3)).item() < 0.35
+
+    def test_a_start_is_scored_by_contrast_and_decision(self):
+        frame, mask = self.scene(3.0, 1.0)
+        score = start_score(torch.cat([frame] * 3), torch.cat([mask, 0.75 * mask, 0.4 * mask]))
+        # Contrast ½ each; |2p − 1| is 1, ½ and 0.2, but the last has no pixel of ½.
+        assert score.tolist() == pytest.approx([0.5, 0.25, 0.0], abs=1e-6)

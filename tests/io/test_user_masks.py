@@ -7,7 +7,7 @@ import tifffile
 from memory_video import MemoryVideo
 from video_files import complaint
 
-from lexy.io.user_masks import read_given
+from lexy.io.user_masks import read_user_mask
 
 VIDEO = MemoryVideo(np.zeros((5, 12, 17)))
 
@@ -23,7 +23,7 @@ def test_labels_of_a_frame_keep_their_numbers(tmp_path, dtype):
     tifffile.imwrite(tmp_path / "a.tif", labels().astype(dtype))
     np.save(tmp_path / "a.npy", labels().astype(dtype))
     for path in (tmp_path / "a.tif", str(tmp_path / "a.npy")):
-        read = read_given(path, 4, VIDEO)
+        read = read_user_mask(path, 4, VIDEO)
         assert read.dtype == np.int32
         assert np.array_equal(read, labels())
 
@@ -34,16 +34,16 @@ def test_of_a_stack_the_frame_is_taken(tmp_path):
     tifffile.imwrite(tmp_path / "b.tif", stack.astype(np.uint16), imagej=True, metadata={"axes": "TYX"})
     np.save(tmp_path / "a.npy", stack)
     for name in ("a.tif", "b.tif", "a.npy"):
-        assert np.array_equal(read_given(tmp_path / name, 2, VIDEO), stack[2])
+        assert np.array_equal(read_user_mask(tmp_path / name, 2, VIDEO), stack[2])
 
 
 def test_a_binary_mask_becomes_nuclei(tmp_path):
     np.save(tmp_path / "a.npy", labels(255, 255))
-    assert np.array_equal(read_given(tmp_path / "a.npy", 0, VIDEO), labels(1, 2))
+    assert np.array_equal(read_user_mask(tmp_path / "a.npy", 0, VIDEO), labels(1, 2))
     np.save(tmp_path / "a.npy", labels(0, 7))  # one nucleus keeps its number
-    assert np.array_equal(read_given(tmp_path / "a.npy", 0, VIDEO), labels(0, 7))
+    assert np.array_equal(read_user_mask(tmp_path / "a.npy", 0, VIDEO), labels(0, 7))
     np.save(tmp_path / "a.npy", labels() > 0)
-    assert np.array_equal(read_given(tmp_path / "a.npy", 0, VIDEO), labels(1, 2))
+    assert np.array_equal(read_user_mask(tmp_path / "a.npy", 0, VIDEO), labels(1, 2))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_binary_mask_becomes_nuclei(tmp_path):
 )
 def test_wrong_masks(tmp_path, mask, words):
     np.save(tmp_path / "a.npy", mask)
-    text = complaint(lambda: read_given(tmp_path / "a.npy", 1, VIDEO))
+    text = complaint(lambda: read_user_mask(tmp_path / "a.npy", 1, VIDEO))
     assert "a.npy" in text
     assert words in text
 
@@ -71,17 +71,17 @@ def test_wrong_masks(tmp_path, mask, words):
 def test_wrong_masks_as_tiff(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.ones((12, 16), np.uint8))
-    assert "12 × 16" in complaint(lambda: read_given(path, 1, VIDEO))
+    assert "12 × 16" in complaint(lambda: read_user_mask(path, 1, VIDEO))
     tifffile.imwrite(path, np.zeros((12, 17, 3), np.uint8), photometric="rgb")
-    assert "RGB" in complaint(lambda: read_given(path, 1, VIDEO))
+    assert "RGB" in complaint(lambda: read_user_mask(path, 1, VIDEO))
     path.write_text("text")
-    assert "not a TIFF" in complaint(lambda: read_given(path, 1, VIDEO))
-    assert "cannot be opened" in complaint(lambda: read_given(tmp_path / "none.tif", 1, VIDEO))
+    assert "not a TIFF" in complaint(lambda: read_user_mask(path, 1, VIDEO))
+    assert "cannot be opened" in complaint(lambda: read_user_mask(tmp_path / "none.tif", 1, VIDEO))
 
 
 def test_frames_that_the_video_lacks(tmp_path):
     for frame in (-1, 5):
-        assert "0 to 4" in complaint(lambda number=frame: read_given(tmp_path / "a.tif", number, VIDEO))
+        assert "0 to 4" in complaint(lambda number=frame: read_user_mask(tmp_path / "a.tif", number, VIDEO))
 
 
 class Touch:
@@ -104,22 +104,22 @@ def test_nothing_in_an_array_file_is_run(tmp_path):
     np.save(tmp_path / "e.npy", labels())
     (tmp_path / "e.npy").write_bytes((tmp_path / "e.npy").read_bytes()[:-8])
     for name in "abcde":
-        assert "no array of numbers" in complaint(lambda each=name: read_given(tmp_path / f"{each}.npy", 0, VIDEO))
+        assert "no array of numbers" in complaint(lambda each=name: read_user_mask(tmp_path / f"{each}.npy", 0, VIDEO))
     assert not (tmp_path / "ran").exists()
-    assert "cannot be opened" in complaint(lambda: read_given(tmp_path / "none.npy", 0, VIDEO))
-    assert "save it as one of them" in complaint(lambda: read_given(tmp_path / "a.png", 0, VIDEO))
+    assert "cannot be opened" in complaint(lambda: read_user_mask(tmp_path / "none.npy", 0, VIDEO))
+    assert "save it as one of them" in complaint(lambda: read_user_mask(tmp_path / "a.png", 0, VIDEO))
 
 
 def test_an_array_is_checked_as_a_file_is():
-    assert np.array_equal(read_given(labels() > 0, 1, VIDEO), labels(1, 2))
+    assert np.array_equal(read_user_mask(labels() > 0, 1, VIDEO), labels(1, 2))
     stack = np.stack([labels(number, number + 10) for number in range(1, 6)])
-    assert np.array_equal(read_given(stack, 2, VIDEO), stack[2])
+    assert np.array_equal(read_user_mask(stack, 2, VIDEO), stack[2])
     for values in (-labels(), labels() * 0.9, np.full((12, 17), np.nan), labels()[:8], stack[:3], labels().astype(str)):
-        assert "masks[1]" in complaint(lambda each=values: read_given(each, 1, VIDEO))
-    assert "masks[5]: given for frame 5" in complaint(lambda: read_given(labels(), 5, VIDEO))
+        assert "masks[1]" in complaint(lambda each=values: read_user_mask(each, 1, VIDEO))
+    assert "masks[5]: given for frame 5" in complaint(lambda: read_user_mask(labels(), 5, VIDEO))
 
 
 def test_no_number_makes_every_frame_a_burden(tmp_path):
-    assert read_given(labels(1, 65535), 0, VIDEO).max() == 65535
+    assert read_user_mask(labels(1, 65535), 0, VIDEO).max() == 65535
     np.save(tmp_path / "a.npy", labels(1, 65536))
-    assert "from 0 to 65535" in complaint(lambda: read_given(tmp_path / "a.npy", 0, VIDEO))
+    assert "from 0 to 65535" in complaint(lambda: read_user_mask(tmp_path / "a.npy", 0, VIDEO))

@@ -3,7 +3,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from lexy.networks.propagation import detached, first_mask, mask_contrast, mask_of
+from lexy.networks.propagation import detached, first_mask, mask_of
 
 
 def test_soft_feedback_has_a_gradient_and_hard_feedback_cuts_at_one_half():
@@ -36,29 +36,3 @@ def test_detached_keeps_the_shape_of_a_state():
     assert state.features[1].tolist() == [4, 4]
     assert not state.mask.requires_grad
     assert detached(()) == ()
-
-
-class TestContrast:
-    def scene(self, nucleus: float, cytoplasm: float) -> tuple[torch.Tensor, torch.Tensor]:
-        frame, mask = torch.zeros(1, 1, 40, 40), torch.zeros(1, 1, 40, 40)
-        frame[..., 5:35, 5:35] = cytoplasm
-        frame[..., 15:25, 15:25] = nucleus
-        mask[..., 15:25, 15:25] = 1
-        return frame, mask
-
-    @pytest.mark.parametrize(("nucleus", "cytoplasm", "expected"), [(3.0, 1.0, 0.5), (1.0, 3.0, 0.5), (2.0, 2.0, 0.0)])
-    def test_is_the_difference_over_the_sum(self, nucleus, cytoplasm, expected):
-        assert mask_contrast(*self.scene(nucleus, cytoplasm)).item() == pytest.approx(expected, abs=1e-6)
-
-    def test_does_not_see_a_constant_background(self):
-        frame, mask = self.scene(3.0, 1.0)
-        assert mask_contrast(frame + 7, mask).item() == pytest.approx(0.5, abs=1e-5)
-
-    def test_nothing_and_everything_have_none(self):
-        frame, mask = self.scene(3.0, 1.0)
-        assert mask_contrast(frame, mask * 0).item() == 0
-        assert mask_contrast(frame, mask * 0 + 1).item() == 0
-
-    def test_a_wrong_mask_stands_out_less(self):
-        frame, mask = self.scene(3.0, 1.0)
-        assert mask_contrast(frame, mask.roll(6, dims=3)).item() < 0.35

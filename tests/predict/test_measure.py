@@ -1,11 +1,16 @@
+import importlib
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage.draw import disk
 
+from lexy.data import phantom
 from lexy.images.nc_ratio import nuclear_ratio
+from lexy.predict import measure as module
 from lexy.predict.measure import dark_ids, measure
 
 DIAMETER = 43.0  # here the ring is 2 to 6 px
@@ -46,6 +51,13 @@ def test_the_ring_grows_with_the_nuclei():
     frame[0] = 0.0
     assert measure(frame, labels, 12.0)["ring"].item() == pytest.approx(1.0, abs=0.1)
     assert measure(frame, labels, 60.0)["ring"].item() > 1.8
+
+
+def test_the_size_of_generated_nuclei_changes_no_measurement(monkeypatch):
+    frame, labels = np.random.default_rng(0).random((64, 80)), discs((30, 40))
+    before = measure(frame, labels, DIAMETER)
+    monkeypatch.setattr(phantom, "DIAMETER", 20.0)
+    pd.testing.assert_frame_equal(importlib.reload(module).measure(frame, labels, DIAMETER), before)
 
 
 def test_what_cannot_be_measured_is_nan():

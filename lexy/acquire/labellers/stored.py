@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import relabel_sequential
 
-from lexy.acquire.fields import BadImage, read_image
+from lexy.acquire.fields import BadImage
 from lexy.acquire.labellers import class_path
 from lexy.errors import UserError
 from lexy.files import fingerprint
+from lexy.io.label_images import read_labels
 
 SUFFIXES = (".png", ".tif", ".tiff")
 LARGEST = np.iinfo(np.int32).max
@@ -41,8 +42,8 @@ class Stored:
         results: list[NDArray[np.int32] | str] = []
         for image, name in zip(images, names, strict=True):
             try:
-                results.append(_read_labels(self._file(name), image.shape))
-            except BadImage as bad:
+                results.append(_instances(self._file(name), image.shape))
+            except (BadImage, UserError) as bad:
                 results.append(str(bad))
         return results
 
@@ -72,15 +73,8 @@ class Stored:
         return found[0]
 
 
-def _read_labels(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:
-    try:
-        labels = read_image(path)
-    except BadImage as bad:
-        raise BadImage(f"{path.name}: {bad}") from bad
-    if labels.ndim != 2:
-        raise BadImage(f"{path.name}: not a single plane (shape {labels.shape})")
-    if labels.dtype.kind not in "iu" or labels.dtype.itemsize > 4:
-        raise BadImage(f"{path.name}: not 8-, 16- or 32-bit integers ({labels.dtype})")
+def _instances(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    labels = read_labels(path)
     if labels.shape != shape:
         sizes = " and ".join(f"{rows} × {columns}" for rows, columns in (labels.shape, shape))
         raise BadImage(f"{path.name}: wrongly sized: labels and field differ ({sizes} px)")

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from lexy.images.filters import dilate_box
+from lexy.images.filters import dilate_box, ring
+from lexy.images.rings import PUBLISHED_REACH
 
 BINS = 256
-RING = 4  # the published ring: the mask dilated by a 9 × 9 box, minus the mask
 
 
 def otsu_threshold(images: Tensor) -> Tensor:
@@ -48,8 +48,8 @@ def published_means(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         NaN where there are no such pixels. Their difference is `lexy.data.crops.ring_contrast`.
     """
     foreground = images > otsu_threshold(images).view(-1, 1, 1, 1)
-    ring = (dilate_box(masks, RING) > 0) & (masks == 0) & foreground
-    return mean_within(images, masks), mean_within(images, ring)
+    around = (ring(masks, 0, PUBLISHED_REACH, dilate_box) > 0) & foreground
+    return mean_within(images, masks), mean_within(images, around)
 
 
 def mean_within(images: Tensor, masks: Tensor) -> Tensor:

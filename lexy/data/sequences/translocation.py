@@ -24,6 +24,8 @@ from lexy.data.sequences.motion import POINTS, linear_maps, sampling_grid, smoot
 from lexy.data.sequences.protocol import Protocol, Sequences
 from lexy.data.sequences.selection import mean_within, touches_border
 from lexy.errors import UserError
+from lexy.images.filters import dilate_box, ring
+from lexy.images.rings import OUTER
 
 NotNegative = Annotated[float, Ge(0)]
 Positive = Annotated[float, Gt(0)]
@@ -128,8 +130,8 @@ class Translocation(Protocol):
         empty = masks.flatten(1).amax(1) == 0
         main = central_nucleus(torch.where(empty.view(-1, 1, 1, 1), 1.0, masks))
         share = main.flatten(1).mean(1)
-        ring = functional.max_pool2d(main, 13, stride=1, padding=6) - main
-        signal = torch.maximum(mean_within(images, main), mean_within(images, ring).nan_to_num(0.0))
+        around = ring(main, 0, int(OUTER), dilate_box)
+        signal = torch.maximum(mean_within(images, main), mean_within(images, around).nan_to_num(0.0))
         bright = signal >= self.min_signal * images.flatten(1).amax(1)
         return ~empty & ~touches_border(main) & bright & (share >= self.area[0]) & (share <= self.area[1])
 

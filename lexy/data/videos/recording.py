@@ -1,4 +1,4 @@
-"""A real video with the reference masks that it has."""
+"""A real video with its reference masks."""
 
 import math
 from dataclasses import dataclass

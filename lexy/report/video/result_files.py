@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lexy.evaluation.half_times import exchange
-from lexy.io.label_writer import write_labels
+from lexy.io.label_video import write_label_video
 from lexy.predict.segmenter import Prediction
 from lexy.report.video.overlay import Film, write_gif, write_mp4
 from lexy.report.video.page import write_video_page
@@ -21,7 +21,7 @@ FILES = {
 def write_prediction(result: Prediction, folder: Path, film: Literal["gif", "mp4"]) -> None:
     """Write labels, tables, film, pictures and page into an existing folder."""
     most = int(result.nuclei["id"].max()) if len(result.nuclei) else 0
-    write_labels(folder / "labels.ome.tif", map(result.labels, range(result.n_frames)), result.video, most)
+    write_label_video(folder / "labels.ome.tif", map(result.labels, range(result.n_frames)), result.video, most)
     result.nuclei.to_csv(folder / "nuclei.csv", index=False)
     result.cells.to_csv(folder / "cells.csv", index=False)
     shown = Film(result.frame, result.labels, result.n_frames, result.video.interval)

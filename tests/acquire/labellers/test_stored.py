@@ -98,14 +98,14 @@ def void(_: object) -> None:
     [
         (write_nothing, r"no label image 50000/1_A1_1_labels\.png"),
         (write_two, r"more than one label image: 1_A1_1_labels\.png, 1_A1_1\.tif"),
-        (write_half, "truncated"),
-        (lambda folder: void(save(folder, FIELD + ".png", LABELS).write_bytes(b"rubbish")), "unreadable"),
+        (write_half, "cut short"),
+        (lambda folder: void(save(folder, FIELD + ".png", LABELS).write_bytes(b"rubbish")), "not an image"),
         (writes(LABELS.astype(np.float32)), "not 8-, 16- or 32-bit integers"),
         (writes(LABELS.astype(np.int64)), "not 8-, 16- or 32-bit integers"),
         (writes(LABELS[:5]), "5 × 8 and 6 × 8 px"),
         (writes(LABELS.astype(np.int16) - 1), "values from -1 to 6"),
         (writes(np.full((6, 8), 2**32 - 1, np.uint32)), "values from 4294967295"),
-        (writes(np.stack([LABELS] * 3, -1), ".png"), "not a single plane"),
+        (writes(np.stack([LABELS] * 3, -1), ".png"), "a colour image"),
         (writes(255 * (LABELS > 0).astype(np.uint8), ".png"), "2 separate pieces: a mask"),
     ],
 )

@@ -1,16 +1,19 @@
 import math
+import sys
 
 import numpy as np
 import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from video_files import bioio, bioio_image, frames
 
 from lexy.data.videos.layouts.challenge import ChallengeFolders
 from lexy.data.videos.layouts.frames import FrameFiles
 from lexy.data.videos.layouts.stacks import StackFiles
 from lexy.errors import UserError
-from lexy.io.tiff_metadata import physical
+from lexy.io.video import open_video
 
 PUBLISHED = r".*?_(?P<cell>C\d+)_t(?P<frame>\d+)\.tiff?"
 SEPARATE = r"(?P<cell>\w+?)_(?P<kind>image|mask)_(?P<frame>\d+)\.tif"
@@ -32,6 +35,18 @@ def write_frames(folder, cell="C01", numbers=range(1, 12), mask=None):
     for number in numbers:
         planes = np.stack([image(number), nucleus() if mask is None else mask])
         tifffile.imwrite(folder / f"KTR_x_{cell}_t{number}.tif", planes)
+
+
+def write_video(folder, monkeypatch, kind, data):
+    """The frames of `data` (T, C, Z, H, W), or of its second channel as a folder of pictures."""
+    if kind == "czi":
+        monkeypatch.setitem(sys.modules, "bioio", bioio(bioio_image(folder / "a.czi", data)))
+    elif kind == "imagej":
+        tifffile.imwrite(folder / "a.tif", data[:, :, 0], imagej=True, metadata={"axes": "TCYX"})
+    else:
+        (folder / "a").mkdir()
+        for time, frame in enumerate(data[:, 1, 0]):
+            Image.fromarray(frame).save(folder / "a" / f"t{time}.png")
 
 
 class TestFrameFiles:
@@ -64,6 +79,17 @@ class TestFrameFiles:
         with pytest.raises(UserError, match=r"a_mask_9\.tif: a mask without its image"):
             FrameFiles(SEPARATE).recordings(tmp_path)
 
+    def test_frames_may_be_pictures(self, tmp_path):
+        for number in (8, 9, 10):
+            Image.fromarray(image(number)).save(tmp_path / f"a_image_{number}.png")
+            Image.fromarray(nucleus().astype(np.uint8)).save(tmp_path / f"a_mask_{number}.png")
+        (recording,) = FrameFiles(SEPARATE.replace("tif", "png")).recordings(tmp_path)
+        assert recording.frames[:, 0, 0].tolist() == [8, 9, 10]
+        assert recording.masks.sum() == 3 * 6
+        Image.fromarray(image()).save(tmp_path / "a_imgae_11.png")
+        with pytest.raises(UserError, match=r"a_imgae_11\.png \(1 such files\)"):
+            FrameFiles(SEPARATE.replace("tif", "png")).recordings(tmp_path)
+
     def test_dark_nuclei(self, tmp_path):
         write_frames(tmp_path, mask=255 - nucleus())
         (recording,) = FrameFiles(PUBLISHED, dark_nuclei=True).recordings(tmp_path)
@@ -83,13 +109,13 @@ class TestFrameFiles:
 
     def test_a_gap_names_what_is_missing(self, tmp_path):
         write_frames(tmp_path, numbers=[1, 2, 5])
-        with pytest.raises(UserError, match=r"frame 3 is missing \(2 in all\), after KTR_x_C01_t2\.tif"):
+        with pytest.raises(UserError, match=r"C01: frame 3 is missing after KTR_x_C01_t2\.tif \(2 missing in all\)"):
             FrameFiles(PUBLISHED).recordings(tmp_path)
 
     def test_a_frame_that_is_there_twice(self, tmp_path):
         write_frames(tmp_path, numbers=[1, 2])
         tifffile.imwrite(tmp_path / "KTR_x_C01_t01.tif", np.stack([image(), nucleus()]))
-        with pytest.raises(UserError, match=r"are both frame 1 of C01"):
+        with pytest.raises(UserError, match=r"_t1\.tif: frame 1 of C01 is there twice, also as KTR_x_C01_t01\.tif"):
             FrameFiles(PUBLISHED).recordings(tmp_path)
 
     def test_a_size_that_changes(self, tmp_path):
@@ -100,7 +126,7 @@ class TestFrameFiles:
 
     def test_a_file_that_is_no_image(self, tmp_path):
         (tmp_path / "x_C01_t1.tif").write_text("no image")
-        with pytest.raises(UserError, match=r"x_C01_t1\.tif: cannot be read as a TIFF image"):
+        with pytest.raises(UserError, match=r"x_C01_t1\.tif: not a TIFF file"):
             FrameFiles(PUBLISHED).recordings(tmp_path)
 
     def test_pages_of_different_types(self, tmp_path):
@@ -147,7 +173,7 @@ class TestFrameFiles:
     def test_colours_and_values_that_are_no_numbers(self, tmp_path):
         path = tmp_path / "a_C1_t1.tif"
         tifffile.imwrite(path, np.zeros((6, 8, 3), np.uint8), photometric="rgb")
-        with pytest.raises(UserError, match=r"a_C1_t1\.tif: a colour picture"):
+        with pytest.raises(UserError, match=r"a_C1_t1\.tif: a colour image"):
             FrameFiles(PUBLISHED).recordings(tmp_path)
         tifffile.imwrite(path, np.stack([np.full((6, 8), np.nan, np.float32), nucleus().astype(np.float32)]))
         with pytest.raises(UserError, match=r"a_C1_t1\.tif: its image \(float32\) holds values"):
@@ -167,7 +193,7 @@ class TestFrameFiles:
         write_frames(tmp_path, numbers=[1])
         path = tmp_path / "KTR_x_C01_t1.tif"
         path.write_bytes(path.read_bytes()[:-20])
-        with pytest.raises(UserError, match=r"KTR_x_C01_t1\.tif: cannot be read"):
+        with pytest.raises(UserError, match=r"KTR_x_C01_t1\.tif: a damaged TIFF file, or one that is cut short"):
             FrameFiles(PUBLISHED).recordings(tmp_path)
 
     def test_image_and_mask_must_differ(self):
@@ -242,7 +268,7 @@ class TestStackFiles:
         with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=False) as writer:
             for shape in [(6, 8)] * 4 + [(4, 8)]:
                 writer.write(image(shape=shape), metadata=None)
-        with pytest.raises(UserError, match=r"several sizes or types \(\(4, 6, 8\), \(4, 8\)\)"):
+        with pytest.raises(UserError, match=r"holds 2 images of their own \(4 × 6 × 8, 4 × 8\)"):
             StackFiles(*STACKS).recordings(tmp_path)
 
     def test_no_other_file_is_opened_that_the_metadata_names(self, tmp_path):
@@ -266,10 +292,32 @@ class TestStackFiles:
         with pytest.raises(UserError, match=r"b\.TIF"):
             StackFiles(*STACKS).recordings(tmp_path)
 
-    def test_channels_are_refused(self, tmp_path):
+    @pytest.mark.parametrize("kind", ["czi", "imagej", "pictures"])
+    def test_what_can_be_predicted_on_can_be_trained_on(self, tmp_path, monkeypatch, kind):
+        data = frames(4, shape=(2, 1, 6, 8))
+        write_video(tmp_path, monkeypatch, kind, data)
+        tifffile.imwrite(tmp_path / "a_mask.tif", np.stack([nucleus()] * 4), imagej=True, metadata={"axes": "ZYX"})
+        pattern = r"(?P<cell>[a-z])(\.czi|\.tif)?"
+        channel = None if kind == "pictures" else 1
+        (recording,) = StackFiles(pattern, STACKS[1], channel=channel, interval=20.0).recordings(tmp_path)
+        assert np.array_equal(recording.frames, data[:, 1, 0])
+        assert recording.frames.dtype == np.uint16
+        assert recording.masks.sum() == 4 * 6
+        assert recording.interval == 20
+        source = tmp_path / {"czi": "a.czi", "imagej": "a.tif", "pictures": "a"}[kind]
+        with open_video(source, channel=channel) as video:
+            assert all(np.array_equal(video.read(time), recording.frames[time]) for time in range(4))
+
+    def test_the_channel_is_asked_for(self, tmp_path):
         self.write(tmp_path)
         tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((4, 2, 6, 8), np.uint8), metadata={"axes": "TCYX"})
-        with pytest.raises(UserError, match=r"\(4, 2, 6, 8\).*of one channel"):
+        with pytest.raises(UserError, match=r"2 channels.*data\.layout\.channel"):
+            StackFiles(*STACKS).recordings(tmp_path)
+
+    def test_one_frame_is_no_video(self, tmp_path):
+        self.write(tmp_path, masks=1)
+        tifffile.imwrite(tmp_path / "a.ome.tif", image())
+        with pytest.raises(UserError, match=r"a\.ome\.tif: one frame alone"):
             StackFiles(*STACKS).recordings(tmp_path)
 
 
@@ -310,45 +358,3 @@ class TestChallengeFolders:
     def test_another_kind_of_folder(self, tmp_path):
         with pytest.raises(UserError, match="has no folder 01"):
             ChallengeFolders().recordings(tmp_path)
-
-
-class TestPhysical:
-    @settings(max_examples=20)
-    @given(size=st.floats(0.01, 50), interval=st.floats(0.1, 5000), unit=st.sampled_from(["µm", "nm", "mm"]))
-    def test_ome(self, tmp_path_factory, size, interval, unit):
-        path = tmp_path_factory.mktemp("ome") / "a.ome.tif"
-        facts = {"PhysicalSizeX": size, "PhysicalSizeXUnit": unit, "TimeIncrement": interval, "TimeIncrementUnit": "ms"}
-        tifffile.imwrite(path, np.zeros((2, 16, 24), np.uint8), metadata={"axes": "TYX"} | facts)
-        with tifffile.TiffFile(path) as tif:
-            found = physical(tif)
-        factor = {"µm": 1, "nm": 1e-3, "mm": 1e3}[unit]
-        assert found == pytest.approx((size * factor, interval / 1000))
-
-    @settings(max_examples=20)
-    @given(
-        size=st.floats(0.01, 50),
-        interval=st.floats(0.1, 5000),
-        unit=st.sampled_from([("micron", 1), ("\\u00B5m", 1), ("um", 1), ("nm", 1e-3), ("cm", 1e4), ("inch", 25400)]),
-        time=st.sampled_from([("sec", 1), ("ms", 1e-3), ("min", 60)]),
-    )
-    def test_imagej(self, tmp_path_factory, size, interval, unit, time):
-        path = tmp_path_factory.mktemp("imagej") / "a.tif"
-        stack = np.zeros((2, 4, 4), np.uint8)
-        facts = {"axes": "TYX", "unit": unit[0], "finterval": interval, "tunit": time[0]}
-        tifffile.imwrite(path, stack, imagej=True, resolution=(1 / size, 1 / size), metadata=facts)
-        with tifffile.TiffFile(path) as tif:
-            assert physical(tif) == pytest.approx((size * unit[1], interval * time[1]), rel=1e-5)
-
-    @pytest.mark.parametrize("facts", [{"unit": "pixel", "finterval": 0}, {"unit": "micron", "tunit": "moon"}])
-    def test_units_that_are_none(self, tmp_path, facts):
-        stack, resolution = np.zeros((2, 4, 4), np.uint8), (0, 0) if facts["unit"] == "micron" else (4, 4)
-        tifffile.imwrite(
-            tmp_path / "a.tif", stack, imagej=True, resolution=resolution, metadata={"axes": "TYX"} | facts
-        )
-        with tifffile.TiffFile(tmp_path / "a.tif") as tif:
-            assert all(math.isnan(value) for value in physical(tif))
-
-    def test_a_file_that_does_not_say(self, tmp_path):
-        tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 4, 4), np.uint8))
-        with tifffile.TiffFile(tmp_path / "a.tif") as tif:
-            assert all(math.isnan(value) for value in physical(tif))

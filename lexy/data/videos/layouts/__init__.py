@@ -1,4 +1,4 @@
-"""How the files of videos lie in their folder: one class for each layout."""
+"""How the files of videos lie in their folder: a class for each layout says which files are a video and its masks."""
 
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,7 @@ class Layout(Protocol):
     """Finds and reads videos with their reference masks."""
 
     def recordings(self, folder: Path) -> list[Recording]:
-        """All videos of a folder, ascending by name.
+        """Read all videos of a folder, ascending by name.
 
         Raises
         ------

@@ -4,15 +4,15 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from annotated_types import Gt
-from numpy.typing import NDArray
 
-from lexy.data.videos.layouts.reading import Frame, binary, existing, none_left_over, read_tiff, scale, together
+from lexy.data.videos.layouts.reading import existing, matches, none_left_over, number_of, read_frame, together
 from lexy.data.videos.recording import Recording
 from lexy.errors import UserError
+from lexy.io.frame_names import unique
 
-VIDEO, FRAME, MASK = re.compile(r"\d{2,}"), re.compile(r"t(\d{3,})\.tif"), re.compile(r"man_seg(\d{3,})\.tif")
+VIDEO = re.compile(r"\d{2,}")
+FRAME, MASK = re.compile(r"t(?P<frame>\d{3,})\.tif"), re.compile(r"man_seg(?P<frame>\d{3,})\.tif")
 
 
 class ChallengeFolders:
@@ -37,7 +37,7 @@ class ChallengeFolders:
         self.require_masks, self.pixel_size, self.interval = require_masks, pixel_size, interval
 
     def recordings(self, folder: Path) -> list[Recording]:
-        """See `Layout.recordings`."""
+        """Read all videos; see `Layout.recordings`."""
         videos = sorted(path for path in existing(folder).iterdir() if path.is_dir() and VIDEO.fullmatch(path.name))
         if not videos:
             raise UserError(f"{folder}: has no folder 01, 02, … as the Cell Tracking Challenge names its videos.")
@@ -53,32 +53,11 @@ class ChallengeFolders:
         for place in {path.parent for path in [*images.values(), *masks.values()]}:
             files = sorted(path for path in place.iterdir() if path.is_file())
             none_left_over(files, {*images.values(), *masks.values()}, "t000.tif and man_seg000.tif are; move it away")
-        files_read = {number: read_tiff(path) for number, path in images.items()}
-        frames = {
-            number: Frame(file.single(), self._mask(masks.get(number)), file.path)
-            for number, file in files_read.items()
-        }
-        return together(
-            video.name,
-            frames,
-            require_masks=self.require_masks,
-            pixel_size=scale(self.pixel_size, [f.pixel_size for f in files_read.values()], "pixel_size", video.name),
-            interval=scale(self.interval, [f.interval for f in files_read.values()], "interval", video.name),
-        )
-
-    def _mask(self, path: Path | None) -> NDArray[np.bool_] | None:
-        return None if path is None else binary(read_tiff(path).single(), path, dark=False)
+        frames = {number: read_frame(path, masks.get(number), dark=False) for number, path in images.items()}
+        return together(video.name, frames, self)
 
 
-def _numbered(folder: Path, name: re.Pattern[str]) -> dict[int, Path]:
-    """Files by their numbers."""
-    found: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        match = name.fullmatch(path.name)
-        if match is None:
-            continue
-        number = int(match[1])
-        if number in found:
-            raise UserError(f"{path} and {found[number].name} are both frame {number}: remove one.")
-        found[number] = path
-    return found
+def _numbered(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
+    """Return the files that match, by their numbers."""
+    found = matches(sorted(folder.iterdir()), pattern)
+    return unique(((number_of(match, path), path) for match, path in found), lambda number: f"frame {number}")

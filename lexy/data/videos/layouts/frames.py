@@ -1,4 +1,4 @@
-"""One file for each frame: the layout of the published LEXY videos."""
+"""A file or two for each frame: the layout of the published LEXY videos."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -8,31 +8,31 @@ from annotated_types import Ge, Gt
 
 from lexy.data.videos.layouts.reading import (
     Frame,
-    Image,
-    Tiff,
     binary,
     compiled,
     files_of,
+    matches,
     none_left_over,
     number_of,
-    read_tiff,
-    scale,
+    read_frame,
     text_of,
     together,
 )
 from lexy.data.videos.recording import Recording
 from lexy.errors import UserError
+from lexy.io.frame_names import unique
+from lexy.io.readers.tiff import read_pages
 
 Files = dict[tuple[str, int], Path]  # by cell and number of the frame
 
 
 class FrameFiles:
-    """A TIFF file for each frame, with planes for image and mask, or two files.
+    """A TIFF file for each frame with planes for image and mask, or two files of any format that `lexy.io` reads.
 
     Parameters
     ----------
     pattern : str
-        Regular expression that the whole name of every TIFF file must match. Groups: `cell` (name of the video),
+        Regular expression that the whole name of every file must match. Groups: `cell` (name of the video),
         `frame` (its number); where image and mask lie in separate files also `kind` or `plane`, which tells them apart.
     image_kind, mask_kind : str
         What that group holds for an image and for a mask; '' where it holds nothing.
@@ -76,41 +76,27 @@ class FrameFiles:
         self.pixel_size, self.interval = pixel_size, interval
 
     def recordings(self, folder: Path) -> list[Recording]:
-        """See `Layout.recordings`."""
+        """Read all videos; see `Layout.recordings`."""
         images, masks = self._files(folder)
         for key in sorted(masks.keys() - images.keys()):
             raise UserError(f"{masks[key]}: a mask without its image.")
-        videos: dict[str, dict[int, tuple[Frame, Tiff]]] = defaultdict(dict)
-        for (cell, frame), path in sorted(images.items()):
-            videos[cell][frame] = self._read(path, masks.get((cell, frame)))
-        return [
-            together(
-                cell,
-                {number: frame for number, (frame, _) in frames.items()},
-                require_masks=self.require_masks,
-                pixel_size=scale(self.pixel_size, [f.pixel_size for _, f in frames.values()], "pixel_size", cell),
-                interval=scale(self.interval, [f.interval for _, f in frames.values()], "interval", cell),
+        videos: dict[str, dict[int, Frame]] = defaultdict(dict)
+        for (cell, number), path in sorted(images.items()):
+            videos[cell][number] = (
+                read_frame(path, masks.get((cell, number)), dark=self.dark_nuclei)
+                if self.kind_group
+                else self._of_planes(path)
             )
-            for cell, frames in videos.items()
-        ]
+        return [together(cell, frames, self) for cell, frames in videos.items()]
 
     def _files(self, folder: Path) -> tuple[Files, Files]:
-        """Image and mask files."""
-        images: Files = {}
-        masks: Files = {}
-        names = files_of(folder, self.ignore)
-        for path in names:
-            match = self.pattern.fullmatch(path.name)
-            if match is None:
-                continue
-            key = text_of(match, "cell", path), number_of(match, path)
-            files = masks if self.kind_group and self._is_mask(match[self.kind_group] or "", path) else images
-            if key in files:
-                raise UserError(
-                    f"{path.name} and {files[key].name} are both frame {key[1]} of {key[0]}: remove one, or tell them "
-                    "apart in data.layout.pattern."
-                )
-            files[key] = path
+        """Find image and mask files."""
+        names = [path for path in files_of(folder, self.ignore) if path.is_file()]
+        found: dict[bool, list[tuple[tuple[str, int], Path]]] = {False: [], True: []}  # by whether it is a mask
+        for match, path in matches(names, self.pattern):
+            is_mask = self.kind_group is not None and self._is_mask(match[self.kind_group] or "", path)
+            found[is_mask].append(((text_of(match, "cell", path), number_of(match, path)), path))
+        images, masks = (unique(files, lambda key: f"frame {key[1]} of {key[0]}") for files in found.values())
         if not images:
             example = f", for example {names[0].name}," if names else ""
             raise UserError(
@@ -129,31 +115,14 @@ class FrameFiles:
             )
         return kind == self.mask_kind
 
-    def _read(self, path: Path, mask_path: Path | None) -> tuple[Frame, Tiff]:
-        file = read_tiff(path)
-        if self.kind_group:
-            image, mask = file.single(), None if mask_path is None else read_tiff(mask_path).single()
-        else:
-            image, mask = self._planes(file)
-        return Frame(
-            image, None if mask is None else binary(mask, mask_path or path, dark=self.dark_nuclei), path
-        ), file
-
-    def _planes(self, file: Tiff) -> tuple[Image, Image | None]:
-        """Image and mask of pages, which may differ in type, or of (planes, H, W) or (H, W, planes)."""
-        planes: list[Image] = [plane for image in file.images for plane in _split(image)]
-        if any(plane.ndim != 2 for plane in planes):
-            shapes = ", ".join(str(image.shape) for image in file.images)
-            raise UserError(f"{file.path}: an image of shape {shapes}; planes (H, W) are needed.")
-        if self.image_plane >= len(planes):
+    def _of_planes(self, path: Path) -> Frame:
+        """Read image and mask from planes of one file."""
+        file = read_pages(path)
+        if self.image_plane >= len(file.planes):
             raise UserError(
-                f"{file.path}: has {len(planes)} planes, none is data.layout.image_plane={self.image_plane}."
+                f"{path}: has {len(file.planes)} planes, none is data.layout.image_plane={self.image_plane}."
             )
-        return planes[self.image_plane], planes[self.mask_plane] if self.mask_plane < len(planes) else None
-
-
-def _split(image: Image) -> list[Image]:
-    """Planes of an image: they are counted along the shorter of the outer axes."""
-    if image.ndim != 3:
-        return [image]
-    return list(image if image.shape[0] <= image.shape[2] else image.transpose(2, 0, 1))
+        mask = None
+        if self.mask_plane < len(file.planes):
+            mask = binary(file.planes[self.mask_plane], path, dark=self.dark_nuclei)
+        return Frame(file.planes[self.image_plane], mask, path, file.pixel_size, file.interval)

@@ -1,30 +1,31 @@
-"""One file for each video, its masks in a file beside it."""
+"""A file, or a folder of frames, for each video, and another for its masks."""
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
 from lexy.data.videos.layouts.reading import (
     Frame,
-    Image,
-    Tiff,
     binary,
     compiled,
     files_of,
+    matches,
     none_left_over,
-    read_tiff,
-    scale,
     text_of,
     together,
 )
 from lexy.data.videos.recording import Recording
 from lexy.errors import UserError
+from lexy.io.frame_names import unique
+from lexy.io.frames import Frames
+from lexy.io.video import open_frames
 
 
 class StackFiles:
-    """A TIFF or OME-TIFF stack (T, H, W) for each video, and one of its masks.
+    """A file for each video, in any format that `lexy.io` reads, or a folder of its frames, and one of its masks.
 
     Parameters
     ----------
@@ -32,6 +33,8 @@ class StackFiles:
         Regular expression that the whole file name of a video must match; the group `cell` is its name.
     mask_pattern : str
         Likewise for masks, and looked at first; the same `cell`.
+    channel : int or None
+        Which channel of a video shows the nuclei, from 0; None where there is one alone.
     ignore : str or None
         Regular expression of whole names of files to leave out.
     dark_nuclei : bool
@@ -48,6 +51,7 @@ class StackFiles:
         self,
         pattern: str,
         mask_pattern: str,
+        channel: Annotated[int, Ge(0)] | None = None,
         ignore: str | None = None,
         dark_nuclei: bool = False,
         require_masks: bool = True,
@@ -57,11 +61,11 @@ class StackFiles:
         self.pattern = compiled(pattern, "data.layout.pattern", ["cell"])
         self.mask_pattern = compiled(mask_pattern, "data.layout.mask_pattern", ["cell"])
         self.ignore = None if ignore is None else compiled(ignore, "data.layout.ignore")
-        self.dark_nuclei, self.require_masks = dark_nuclei, require_masks
+        self.channel, self.dark_nuclei, self.require_masks = channel, dark_nuclei, require_masks
         self.pixel_size, self.interval = pixel_size, interval
 
     def recordings(self, folder: Path) -> list[Recording]:
-        """See `Layout.recordings`."""
+        """Read all videos; see `Layout.recordings`."""
         names = files_of(folder, self.ignore)
         masks = _by_cell(names, self.mask_pattern)
         videos = _by_cell([path for path in names if path not in masks.values()], self.pattern)
@@ -82,49 +86,31 @@ class StackFiles:
         return [self._recording(cell, videos[cell], masks[cell]) for cell in sorted(videos)]
 
     def _recording(self, cell: str, path: Path, mask_path: Path) -> Recording:
-        file = read_tiff(path)
-        images, masks = _stack(file), _stack(read_tiff(mask_path))
-        if len(masks) > len(images) or (len(masks) < len(images) and self.require_masks):
-            raise UserError(
-                f"{mask_path.name} has {len(masks)} frames, {path.name} has {len(images)}. Give a mask for each frame"
-                + ("." if len(masks) > len(images) else ", or data.layout.require_masks=false.")
-            )
-        nuclei = binary(masks, mask_path, dark=self.dark_nuclei)
-        frames = {
-            number: Frame(image, nuclei[number] if number < len(nuclei) else None, path)
-            for number, image in enumerate(images)
-        }
-        return together(
-            cell,
-            frames,
-            require_masks=self.require_masks,
-            pixel_size=scale(self.pixel_size, [file.pixel_size], "pixel_size", cell),
-            interval=scale(self.interval, [file.interval], "interval", cell),
-        )
+        with closing(_opened(path, self.channel)) as video, closing(_opened(mask_path, None)) as masks:
+            if video.n_frames < 2:
+                raise UserError(f"{path.name}: one frame alone; a video has two at least.")
+            if masks.n_frames > video.n_frames or (masks.n_frames < video.n_frames and self.require_masks):
+                raise UserError(
+                    f"{mask_path.name} has {masks.n_frames} frames, {path.name} has {video.n_frames}. Give a mask for "
+                    f"each frame{'.' if masks.n_frames > video.n_frames else ', or data.layout.require_masks=false.'}"
+                )
+            frames = {
+                number: Frame(
+                    video.frame(number),
+                    binary(masks.frame(number), mask_path, dark=self.dark_nuclei) if number < masks.n_frames else None,
+                    path,
+                    video.pixel_size,
+                    video.interval,
+                )
+                for number in range(video.n_frames)
+            }
+        return together(cell, frames, self)
 
 
-def _by_cell(names: list[Path], pattern: re.Pattern[str]) -> dict[str, Path]:
-    """Files that match, by the names of their cells."""
-    found: dict[str, Path] = {}
-    for path in names:
-        match = pattern.fullmatch(path.name)
-        if match is None:
-            continue
-        cell = text_of(match, "cell", path)
-        if cell in found:
-            raise UserError(f"{path.name} and {found[cell].name} are both {cell}: remove one.")
-        found[cell] = path
-    return found
+def _opened(path: Path, channel: int | None) -> Frames:
+    return open_frames(path, channel, planes_are_time=True)[1]
 
 
-def _stack(file: Tiff) -> Image:
-    shapes = ", ".join(str(image.shape) for image in file.images)
-    if len(file.images) != 1:
-        raise UserError(f"{file.path.name}: holds images of several sizes or types ({shapes}), not one video.")
-    # C is a channel, S a sample of a pixel; what else leads is time, also where an older program called it depth.
-    if file.images[0].ndim != 3 or not file.axes[0].endswith("YX") or file.axes[0].startswith("C"):
-        raise UserError(
-            f"{file.path.name}: has the shape {shapes}, axes {file.axes[0]}; a video (T, H, W) of one channel is "
-            "needed."
-        )
-    return file.images[0]
+def _by_cell(files: list[Path], pattern: re.Pattern[str]) -> dict[str, Path]:
+    """Return the files that match, by the names of their cells."""
+    return unique(((text_of(match, "cell", path), path) for match, path in matches(files, pattern)), str)

@@ -1,58 +1,15 @@
-"""What lies behind a video: planes read one by one, and the choice of the plane that is a frame."""
+"""The choice of the plane of an image file that is a frame: which axis is time, which channel is shown."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lexy.errors import UserError
 
 UNNAMED = "IQ"  # what tifffile calls an axis that the file does not name
 
 
-class Planes(Protocol):
-    """Frames as they lie in their files; what `lexy.io.video.open_video` makes a video of.
-
-    Attributes
-    ----------
-    n_frames : int
-    shape : tuple of int
-        Height and width.
-    dtype : dtype
-        Of the planes.
-    pixel_size : float
-        µm; NaN if the files do not say.
-    interval : float
-        Seconds; NaN likewise.
-    """
-
-    n_frames: int
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    pixel_size: float
-    interval: float
-
-    def plane(self, frame: int) -> NDArray[np.generic]:
-        """One frame (H, W) in the files' own type.
-
-        Raises
-        ------
-        UserError
-            If the file is cut short or cannot be decoded.
-        """
-
-    def place(self, frame: int) -> str:
-        """The frame in words, with its file: how messages name it."""
-
-    def close(self) -> None:
-        """Close what is open."""
-
-
 @dataclass(frozen=True)
-class Choice:
+class FrameIndex:
     """Where in an array of several axes a frame lies.
 
     Attributes
@@ -67,11 +24,19 @@ class Choice:
     time: int | None
 
     def at(self, frame: int) -> tuple[int | slice, ...]:
-        """The index of a frame."""
+        """Return the index of a frame."""
         return tuple(frame if at == self.time else part for at, part in enumerate(self.index))
 
 
-def choose(place: str, axes: str, shape: Sequence[int], channel: int | None, names: Sequence[str] = ()) -> Choice:
+def choose_frames(
+    place: str,
+    axes: str,
+    shape: Sequence[int],
+    channel: int | None,
+    names: Sequence[str] = (),
+    *,
+    planes_are_time: bool = False,
+) -> FrameIndex:
     """Decide which axis is time and which channel is shown.
 
     Parameters
@@ -84,6 +49,9 @@ def choose(place: str, axes: str, shape: Sequence[int], channel: int | None, nam
         Counted from 0; may be left out where there is one alone.
     names : sequence of str
         Of the channels, where known.
+    planes_are_time : bool
+        Take planes one after the other for time points where no axis is time, though the file calls them depth (Z) or
+        colours (S): older programs save stacks so, and tifffile those of 3 or 4 frames.
 
     Raises
     ------
@@ -96,23 +64,27 @@ def choose(place: str, axes: str, shape: Sequence[int], channel: int | None, nam
     several = {at: axis for at, axis in enumerate(axes) if shape[at] > 1 and axis not in "YX"}
     index: list[int | slice] = [slice(None) if axis in "YX" else 0 for axis in axes]
 
-    channels = [at for at, axis in several.items() if axis in "CS"]
+    times = [at for at, axis in several.items() if axis == "T"]
+    times = times or [at for at, axis in several.items() if axis in UNNAMED]
+    if planes_are_time:
+        times = times or [at for at, axis in several.items() if axis in "ZS" and at < axes.index("Y")]
+
+    channels = [at for at, axis in several.items() if axis in "CS" and at not in times]
     if len(channels) > 1:
         raise UserError(f"{place}: its channels are colour images; save one grey channel alone")
-    _check_channel(place, channel, shape[channels[0]] if channels else 1, names, rgb="S" in several.values())
+    colours = any(axes[at] == "S" for at in channels)
+    _check_channel(place, channel, shape[channels[0]] if channels else 1, names, rgb=colours)
     for at in channels:
         index[at] = channel or 0
 
-    times = [at for at, axis in several.items() if axis == "T"]
-    times = times or [at for at, axis in several.items() if axis in UNNAMED]
-    _check_depth(place, [shape[at] for at, axis in several.items() if axis == "Z"], bool(times))
+    _check_depth(place, [shape[at] for at, axis in several.items() if axis == "Z" and at not in times], bool(times))
     left = [axes[at] for at in several if at not in channels and at not in times[:1]]
     if left:
         raise UserError(
             f"{place}: its axes are {axes} ({_sizes(shape)}) and it is not clear which of them is time; "
             "save one position and channel as a stack over time alone (OME-TIFF or ImageJ TIFF, axes T, Y, X)"
         )
-    return Choice(tuple(index), times[0] if times else None)
+    return FrameIndex(tuple(index), times[0] if times else None)
 
 
 def _check_channel(place: str, channel: int | None, count: int, names: Sequence[str], rgb: bool) -> None:
@@ -123,7 +95,9 @@ def _check_channel(place: str, channel: int | None, count: int, names: Sequence[
     if channel is None and rgb:
         raise UserError(f"{place}: a colour image (RGB); give --channel ({listed}), or convert it to grey values")
     if channel is None:
-        raise UserError(f"{place}: {count} channels; say which one shows the nuclei by --channel ({listed})")
+        raise UserError(
+            f"{place}: {count} channels; say which one shows the nuclei by --channel or data.layout.channel ({listed})"
+        )
     if not 0 <= channel < count:
         there = f"{count} channels ({listed})" if count > 1 else "one channel alone (0)"
         raise UserError(f"{place}: there is no channel {channel}, counted from 0: it has {there}")
@@ -140,30 +114,6 @@ def _check_depth(place: str, depths: Sequence[int], timed: bool) -> None:
             f"{place}: {depths[0]} planes in depth (Z) and one time point; if they are time points, "
             f"say so (Fiji: Image > Properties, Slices 1, Frames {depths[0]}) and save it again"
         )
-
-
-def check_frame_type(place: str, dtype: np.dtype[Any]) -> None:
-    """Refuse what is no 8- or 16-bit integer and no real float."""
-    if dtype.kind not in "iuf" or (dtype.kind in "iu" and dtype.itemsize > 2):
-        raise UserError(
-            f"{place}: its values are {dtype}, neither 8- or 16-bit integers nor floats; "
-            "convert it (Fiji: Image > Type > 16-bit or 32-bit)"
-        )
-
-
-def positive(value: float | None, otherwise: float, flag: str) -> float:
-    """A value that the user gave, else the files' own.
-
-    Raises
-    ------
-    UserError
-        If the given value is no positive number.
-    """
-    if value is None:
-        return otherwise
-    if not (math.isfinite(value) and value > 0):
-        raise UserError(f"{flag} {value:g}: give a positive number, or leave it out")
-    return float(value)
 
 
 def _sizes(shape: Sequence[int]) -> str:

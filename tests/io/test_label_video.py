@@ -7,9 +7,9 @@ from memory_video import MemoryVideo
 from ome_types import from_tiff
 from video_files import complaint
 
-from lexy.io import label_writer
-from lexy.io.label_writer import LabelWriter, write_labels
-from lexy.io.user_masks import read_given
+from lexy.io import label_video
+from lexy.io.label_video import LabelVideoWriter, write_label_video
+from lexy.io.user_masks import read_user_mask
 from lexy.io.video import open_video
 
 
@@ -26,7 +26,7 @@ def labels(most=300, shape=(5, 12, 17)):
 
 
 def write(path, data, source):
-    with LabelWriter(path, source) as writer:
+    with LabelVideoWriter(path, source) as writer:
         for frame in data:
             writer.write(frame)
 
@@ -61,21 +61,21 @@ def test_an_unknown_scale_is_left_out(tmp_path):
 def test_what_is_written_can_be_given(tmp_path):
     data = labels()
     write(tmp_path / "a.ome.tif", data, video(pixel_size=0.5, interval=9.0))
-    assert np.array_equal(read_given(tmp_path / "a.ome.tif", 3, video()), data[3])
+    assert np.array_equal(read_user_mask(tmp_path / "a.ome.tif", 3, video()), data[3])
     with open_video(tmp_path / "a.ome.tif") as read:
         assert (read.n_frames, read.pixel_size, read.interval) == (5, 0.5, 9)
 
 
 def test_all_frames_at_once_with_the_largest_number_known(tmp_path, monkeypatch):
     data = labels(70_000)
-    monkeypatch.setattr(LabelWriter, "_widen", None)  # nothing has to be written again
-    write_labels(tmp_path / "a.ome.tif", iter(data), video(), 70_000)
+    monkeypatch.setattr(LabelVideoWriter, "_widen", None)  # nothing has to be written again
+    write_label_video(tmp_path / "a.ome.tif", iter(data), video(), 70_000)
     assert np.array_equal(tifffile.imread(tmp_path / "a.ome.tif"), data)
 
 
 def test_large_files_are_big_tiff(tmp_path, monkeypatch):
     write(tmp_path / "a.ome.tif", labels(), video())
-    monkeypatch.setattr(label_writer, "CLASSIC", 5 * 12 * 17 * 2 - 1)
+    monkeypatch.setattr(label_video, "CLASSIC", 5 * 12 * 17 * 2 - 1)
     write(tmp_path / "b.ome.tif", labels(), video())
     for name, big in (("a", False), ("b", True)):
         with tifffile.TiffFile(tmp_path / f"{name}.ome.tif") as file:
@@ -93,7 +93,7 @@ def test_large_files_are_big_tiff(tmp_path, monkeypatch):
     ],
 )
 def test_wrong_labels_leave_nothing(tmp_path, wrong):
-    with pytest.raises(ValueError, match="labels"), LabelWriter(tmp_path / "a.ome.tif", video()) as writer:
+    with pytest.raises(ValueError, match="labels"), LabelVideoWriter(tmp_path / "a.ome.tif", video()) as writer:
         writer.write(wrong)
     assert not list(tmp_path.iterdir())
 
@@ -108,7 +108,7 @@ def test_every_frame_once_or_nothing(tmp_path, count):
 def test_an_error_between_frames_keeps_what_was_there(tmp_path):
     path = tmp_path / "a.ome.tif"
     path.write_text("before")
-    with pytest.raises(KeyboardInterrupt), LabelWriter(path, video()) as writer:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), LabelVideoWriter(path, video()) as writer:  # noqa: PT012
         writer.write(labels(70_000)[-1])  # written again as int32: two temporary files
         raise KeyboardInterrupt
     assert [item.name for item in tmp_path.iterdir()] == ["a.ome.tif"]

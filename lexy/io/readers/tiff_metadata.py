@@ -1,4 +1,4 @@
-"""Pixel size and frame interval from the metadata of a TIFF file."""
+"""Pixel size, frame interval and names of channels from the metadata of a TIFF file."""
 
 import math
 from xml.etree.ElementTree import Element, ParseError
@@ -18,7 +18,7 @@ SECONDS = {
 
 
 def physical(tif: tifffile.TiffFile) -> tuple[float, float]:
-    """What an open file says about its scale; OME metadata before ImageJ's.
+    """Read the scale from the metadata of an open file; OME metadata before ImageJ's.
 
     Parameters
     ----------
@@ -35,15 +35,29 @@ def physical(tif: tifffile.TiffFile) -> tuple[float, float]:
 
 
 def ome_root(tif: tifffile.TiffFile) -> Element | None:
-    """The OME metadata of an open file; None if it has none that can be read safely."""
+    """Parse the OME metadata of an open file; None if it has none that can be read safely."""
     try:
-        return fromstring((tif.ome_metadata or "").encode())
+        root: Element = fromstring((tif.ome_metadata or "").encode())
+        return root
     except (ParseError, DefusedXmlException, ValueError, LookupError):  # LookupError: an encoding that is none
         return None
 
 
+def channel_names(tif: tifffile.TiffFile) -> list[str]:
+    """Return the names of an open file's channels, in order; '' for one without, nothing where the file has none."""
+    if tif.is_ome:
+        root = ome_root(tif)
+        image = None if root is None else root.find("{*}Image")
+        return [channel.get("Name", "") for channel in image.findall(".//{*}Channel")] if image is not None else []
+    facts = tif.imagej_metadata or {}
+    labels = facts.get("Labels") or []
+    labels = [labels] if isinstance(labels, str) else labels
+    count = facts.get("channels", 1)
+    return [str(label) for label in labels[:count]] if isinstance(count, int) else []
+
+
 def planes_said(tif: tifffile.TiffFile) -> float:
-    """How many planes the largest image has by the OME metadata of an open file; 0 where they do not say."""
+    """Return how many planes the largest image has by the OME metadata of an open file; 0 where they do not say."""
     root = ome_root(tif) if tif.is_ome else None
     images = [] if root is None else root.findall(".//{*}Pixels")
     counts = [math.prod(_number(image.get(f"Size{axis}")) for axis in "CZT") for image in images]
@@ -73,7 +87,7 @@ def _of_imagej(tif: tifffile.TiffFile) -> tuple[float, float]:
 
 
 def _number(text: object) -> float:
-    """A positive number, or NaN."""
+    """Return a positive number, or NaN."""
     try:
         value = float(str(text))
     except ValueError:

@@ -7,8 +7,8 @@ from memory_video import MemoryVideo
 from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi, roiwrite
 from video_files import complaint
 
-from lexy.io import rois as given_rois
-from lexy.io.user_masks import read_given
+from lexy.io import fiji_rois
+from lexy.io.user_masks import read_user_mask
 
 VIDEO = MemoryVideo(np.zeros((5, 20, 30)))
 
@@ -25,7 +25,7 @@ def read(tmp_path, rois, frame=0):
     path = tmp_path / "RoiSet.zip"
     path.unlink(missing_ok=True)
     roiwrite(path, rois, name=[f"{number:04}" for number in range(len(rois))])
-    return read_given(path, frame, VIDEO)
+    return read_user_mask(path, frame, VIDEO)
 
 
 def test_a_rectangle_covers_its_pixels_and_no_more(tmp_path):
@@ -77,7 +77,7 @@ def test_outlines_end_at_the_border(tmp_path):
 
 def test_a_single_roi(tmp_path):
     box(ROI_TYPE.RECT, 1, 1, 3, 3).tofile(tmp_path / "a.roi")
-    assert read_given(tmp_path / "a.roi", 0, VIDEO).sum() == 4
+    assert read_user_mask(tmp_path / "a.roi", 0, VIDEO).sum() == 4
 
 
 def test_what_is_no_area_is_named(tmp_path):
@@ -109,7 +109,7 @@ def test_archives_that_are_none(tmp_path, monkeypatch):
     path = tmp_path / "a.zip"
 
     def said(members):
-        return complaint(lambda: read_given(pack(path, members), 0, VIDEO))
+        return complaint(lambda: read_user_mask(pack(path, members), 0, VIDEO))
 
     assert "holds no ROI" in said([])
     assert "../../etc/cron" in said([("../../etc/cron", roi)])
@@ -119,17 +119,17 @@ def test_archives_that_are_none(tmp_path, monkeypatch):
     odd = said([("a\x1b[31m\n" + "x" * 500 + ".roi", b"")])
     assert "\x1b" not in odd
     assert len(odd) < 300
-    monkeypatch.setattr(given_rois, "MOST_ROIS", 2)
+    monkeypatch.setattr(fiji_rois, "MOST_ROIS", 2)
     assert "more than 2 ROIs" in said([(f"{number}.roi", roi) for number in range(3)])
     path.write_bytes(path.read_bytes()[:100])
-    assert "damaged" in complaint(lambda: read_given(path, 0, VIDEO))
+    assert "damaged" in complaint(lambda: read_user_mask(path, 0, VIDEO))
     path.write_text("text")
-    assert "damaged" in complaint(lambda: read_given(path, 0, VIDEO))
-    assert "cannot be opened" in complaint(lambda: read_given(tmp_path / "none.zip", 0, VIDEO))
+    assert "damaged" in complaint(lambda: read_user_mask(path, 0, VIDEO))
+    assert "cannot be opened" in complaint(lambda: read_user_mask(tmp_path / "none.zip", 0, VIDEO))
 
 
 def test_nothing_is_unpacked_and_litter_of_macos_is_left(tmp_path):
     roi = box(ROI_TYPE.RECT, 1, 1, 3, 3).tobytes()
     pack(tmp_path / "a.zip", [("../out.roi", roi), ("__MACOSX/._a.roi", b"x")])
-    assert read_given(tmp_path / "a.zip", 0, VIDEO).sum() == 4
+    assert read_user_mask(tmp_path / "a.zip", 0, VIDEO).sum() == 4
     assert not (tmp_path.parent / "out.roi").exists()

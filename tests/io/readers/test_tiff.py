@@ -5,8 +5,8 @@ import pytest
 import tifffile
 from video_files import complaint, frames
 
+from lexy.io.readers.tiff_metadata import channel_names
 from lexy.io.video import open_video
-from lexy.io.video_tiff import channel_names
 
 KINDS = {
     "ome": {"ome": True, "metadata": {"axes": "TYX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm",

@@ -1,40 +1,18 @@
 import sys
-from datetime import timedelta
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from video_files import complaint, frames
+from video_files import bioio, bioio_image, complaint, frames
 
 from lexy.io.video import open_video
 
 
-class Lazy:
-    def __init__(self, data):
-        self.data = data
-
-    def compute(self):
-        return self.data
-
-
 @pytest.fixture
 def image(monkeypatch, tmp_path):
-    """What bioio would say of a file: five frames, two channels; its attributes may be changed."""
-    data = frames(shape=(2, 1, 12, 17))
-    image = SimpleNamespace(
-        path=tmp_path / "a.czi", data=data, scenes=("Image:0",), dims=SimpleNamespace(order="TCZYX"), shape=data.shape,
-        channel_names=["BFP", "mCherry"], dtype=data.dtype, asked=[], time_interval=timedelta(seconds=20),
-        physical_pixel_sizes=SimpleNamespace(Z=None, Y=0.3, X=0.3),
-    )  # fmt: skip
-
-    def get_image_dask_data(order, T, C, Z):
-        assert order == "YX"
-        image.asked.append((T, C, Z))
-        return Lazy(data[T, C, Z])
-
-    image.get_image_dask_data = get_image_dask_data
-    image.path.write_bytes(b"")
-    monkeypatch.setitem(sys.modules, "bioio", SimpleNamespace(BioImage=lambda path: image))
+    """Five frames, two channels."""
+    image = bioio_image(tmp_path / "a.czi", frames(shape=(2, 1, 12, 17)))
+    monkeypatch.setitem(sys.modules, "bioio", bioio(image))
     return image
 
 

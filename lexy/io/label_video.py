@@ -1,11 +1,11 @@
-"""Labels of a video as an OME-TIFF, written frame by frame."""
+"""Labels of a whole video as an OME-TIFF, written frame by frame."""
 
 import math
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import tifffile
@@ -18,14 +18,16 @@ from lexy.io.video import Video
 CLASSIC = 2**32 - 2**25  # bytes; where tifffile, too, ends a classic TIFF
 
 
-def write_labels(path: str | Path, labels: Iterable[NDArray[np.integer]], video: Video, most: int = 0) -> None:
-    """Write the labels (H, W) of all frames of a video in turn; see `LabelWriter`, also for what is raised."""
-    with LabelWriter(path, video, most) as writer:
+def write_label_video(
+    path: str | Path, labels: Iterable[NDArray[np.integer[Any]]], video: Video, most: int = 0
+) -> None:
+    """Write the labels (H, W) of all frames of a video in turn; see `LabelVideoWriter`, also for what is raised."""
+    with LabelVideoWriter(path, video, most) as writer:
         for frame in labels:
             writer.write(frame)
 
 
-class LabelWriter:
+class LabelVideoWriter:
     """Write the labels of each frame in turn; a context manager.
 
     The file is an OME-TIFF with axes T, Y, X, deflated without loss, with the video's pixel size and interval where
@@ -53,7 +55,8 @@ class LabelWriter:
 
     def __init__(self, path: str | Path, video: Video, most: int = 0) -> None:
         self._path, self._video = Path(path), video
-        self._first_type: np.dtype[np.integer] = np.dtype(np.uint16 if most <= np.iinfo(np.uint16).max else np.int32)
+        narrow = most <= np.iinfo(np.uint16).max
+        self._first_type: np.dtype[np.integer[Any]] = np.dtype(np.uint16 if narrow else np.int32)
         self._written = 0
         self._stack = ExitStack()
 
@@ -66,7 +69,7 @@ class LabelWriter:
             raise self._unwritable(error) from error
         return self
 
-    def write(self, labels: NDArray[np.integer]) -> None:
+    def write(self, labels: NDArray[np.integer[Any]]) -> None:
         """Append the labels (H, W) of the next frame; 0 is background."""
         if labels.shape != self._video.shape or labels.dtype.kind not in "iu":
             raise ValueError(f"labels {labels.shape} of {labels.dtype} for frames {self._video.shape}")
@@ -116,13 +119,13 @@ class LabelWriter:
 
 
 class _GivenUp(Exception):
-    """Takes the temporary file away after an error of the caller, which goes on by itself."""
+    """Take the temporary file away after an error of the caller, which goes on by itself."""
 
 
 class _File:
     """A TIFF of one integer type, a page for each frame; the first page tells of all."""
 
-    def __init__(self, path: Path, dtype: np.dtype[np.integer], video: Video) -> None:
+    def __init__(self, path: Path, dtype: np.dtype[np.integer[Any]], video: Video) -> None:
         self.dtype = dtype
         shape = (video.n_frames, *video.shape)
         self._writer = tifffile.TiffWriter(path, bigtiff=math.prod(shape) * dtype.itemsize > CLASSIC, ome=False)
@@ -132,7 +135,7 @@ class _File:
         self._resolution = (1e4 / video.pixel_size,) * 2 if known else None
         self._unit = "CENTIMETER" if known else None
 
-    def write(self, labels: NDArray[np.integer]) -> None:
+    def write(self, labels: NDArray[np.integer[Any]]) -> None:
         self._writer.write(
             labels.astype(self.dtype),
             photometric="minisblack",
@@ -148,7 +151,7 @@ class _File:
         self._writer.close()
 
 
-def _ome(shape: tuple[int, ...], dtype: np.dtype[np.integer], pixel_size: float, interval: float) -> bytes:
+def _ome(shape: tuple[int, ...], dtype: np.dtype[np.integer[Any]], pixel_size: float, interval: float) -> bytes:
     known: dict[str, float | str] = {}
     if math.isfinite(pixel_size):
         known |= {"PhysicalSizeX": pixel_size, "PhysicalSizeXUnit": "µm"}

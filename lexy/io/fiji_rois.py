@@ -18,7 +18,7 @@ DRAWN = {ROI_SUBTYPE.UNDEFINED, ROI_SUBTYPE.ELLIPSE, ROI_SUBTYPE.ROTATED_RECT}
 
 
 def read_rois(path: Path, frame: int, shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Labels (H, W) of the ROIs of one frame, numbered from 1 on in the order of the archive.
+    """Read the ROIs of one frame as labels (H, W), numbered from 1 on in the order of the archive.
 
     A pixel belongs to an outline if its centre lies in it. ROIs without a position are those of any frame.
 
@@ -49,7 +49,7 @@ def read_rois(path: Path, frame: int, shape: tuple[int, int]) -> NDArray[np.int3
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and contents; a single ROI is its own archive."""
+    """Yield names and contents; a single ROI is its own archive."""
     try:
         if path.suffix.lower() == ".roi":
             with path.open("rb") as file:
@@ -90,7 +90,7 @@ def _bounded(path: Path, name: str, data: bytes) -> bytes:
 
 
 def _shown(name: str) -> str:
-    """A name from an archive, fit for a line of text."""
+    """Return a name from an archive, fit for a line of text."""
     text = "".join(letter if letter.isprintable() else "?" for letter in name)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -119,7 +119,7 @@ def _rounded(roi: ImagejRoi) -> bool:
 
 
 def _position(roi: ImagejRoi) -> int | None:
-    """Frame, counted from 0; Fiji counts from 1, and 0 means all."""
+    """Return the frame, counted from 0; Fiji counts from 1, and 0 means all."""
     at = roi.t_position or (0 if roi.c_position or roi.z_position else roi.position)
     return at - 1 if at > 0 else None
 
