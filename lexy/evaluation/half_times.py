@@ -66,13 +66,14 @@ def usable(nuclei: pd.DataFrame) -> "pd.Series[bool]":
     return ~flags.str.split(";").map(lambda names: any(name in UNFIT for name in names)).astype(bool)
 
 
-def exchange(time: Curve, fit: ExchangeFit) -> Curve:
+def fitted_curve(time: Curve, fit: ExchangeFit) -> Curve:
     """The fitted curve at these times."""
     parts = [fit.baseline, fit.export_amplitude, fit.return_amplitude]
     baseline, export, back = (0.0 if math.isnan(part) else part for part in parts)
     off = math.inf if math.isnan(fit.return_half_time) else fit.light_off  # too few values after it: no return is drawn
     shapes = _shapes(time, fit.light_on, off, fit.export_half_time, fit.return_half_time)
-    return shapes @ np.array([baseline, -export, back])[: shapes.shape[1]]
+    curve: Curve = shapes @ np.array([baseline, -export, back])[: shapes.shape[1]]
+    return curve
 
 
 def fit_exchange(time: Curve, ratio: Curve, light_on: float, light_off: float = math.inf) -> ExchangeFit:

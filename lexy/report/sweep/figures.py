@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from lexy.evaluation.columns import bootstrap_means, profile
+from lexy.evaluation.bootstrap import bootstrap_means
 from lexy.evaluation.sequences import CONTRAST_EDGES
+from lexy.evaluation.summary import profile
 from lexy.report import PHANTOM, html
 from lexy.report.sweep.grouping import Comparison, Row
 from lexy.report.themes import DARK, LIGHT

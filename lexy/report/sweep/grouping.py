@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 
 from lexy.errors import UserError
-from lexy.evaluation.rows import all_curves, all_group_values, differences, summaries
+from lexy.evaluation.comparison import differences, summaries
+from lexy.evaluation.folds import join_folds
+from lexy.evaluation.group_values import all_curves, all_group_values
 from lexy.evaluation.summary import require
 from lexy.files import fingerprint
 from lexy.report.sweep.run_folders import Run
@@ -99,7 +101,7 @@ class Comparison:
     embedded : bool
         Whether the data are the phantom.
     summary, differences : DataFrame
-        As `lexy.evaluation.rows` gives them.
+        As `lexy.evaluation.comparison.summaries` and `differences` give them.
     """
 
     title: str
@@ -248,12 +250,10 @@ def _pooled(runs: Sequence[Trained]) -> pd.DataFrame:
     UserError
         A group is in two folds of one seed.
     """
-    for seed in {one.seed for one in runs}:
-        groups = pd.concat([pd.Series(one.frames["group"].unique()) for one in runs if one.seed == seed])
-        if groups.duplicated().any():
-            which = ", ".join(str(one.run.folder) for one in runs if one.seed == seed)
-            raise UserError(f"{groups[groups.duplicated()].iloc[0]}: tested in more than one fold of {which}.")
-    return pd.concat([one.frames.assign(seed=one.seed) for one in runs], ignore_index=True)
+    seeds: dict[Any, list[pd.DataFrame]] = {}
+    for one in runs:
+        seeds.setdefault(one.seed, []).append(one.frames.assign(run=str(one.run.folder)))
+    return pd.concat([join_folds(folds).assign(seed=seed) for seed, folds in seeds.items()], ignore_index=True)
 
 
 def _gaps(runs: Sequence[Trained], folds: set[int | None]) -> tuple[str, ...]:

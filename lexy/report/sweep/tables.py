@@ -1,32 +1,15 @@
 """The tables of a report: what they say, as CSV, Markdown and LaTeX."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lexy.report.markdown import QUALITIES
+from lexy.evaluation.metrics import Metric, in_order, metric
+from lexy.report.markdown import escaped, markdown_table
 from lexy.report.sweep.grouping import Comparison
 
-HEADINGS = {  # metric → its heading and decimals, in the order of the tables
-    **{name: QUALITIES[name] for name in ("dice", "dice_worst_frame", "dice_one_step")},
-    "dice_drop": ("one-step minus free-running", 3),
-    "dice_first_frame": ("Dice, first frame", 3),
-    "dice_last_frame": ("Dice, last frame", 3),
-    "ever_below_0.7": ("videos ever below 0.7", 3),
-    "iou": ("IoU", 3),
-    "sensitivity": ("sensitivity", 3),
-    "specificity": ("specificity", 3),
-    "nc_error": QUALITIES["nc_error"],
-    "hd95": QUALITIES["hd95"],
-    "hd95_um": QUALITIES["hd95_um"],
-    "hausdorff": ("Hausdorff, px", 2),
-    "hausdorff_um": ("Hausdorff, µm", 2),
-    "mean_surface_distance": ("surface distance, px", 2),
-    "mean_surface_distance_um": ("surface distance, µm", 2),
-    "surface_dice": ("surface Dice", 3),
-}
 TEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -42,18 +25,17 @@ TEX = {
 TEX |= {one: "\\" + one for one in "&%$#_{}"}
 
 
-def shown_metrics(comparison: Comparison, among: Sequence[str] = tuple(HEADINGS)) -> list[str]:
-    """Those of the metrics that some row has."""
-    have = set(comparison.summary["metric"])
-    return [name for name in among if name in have]
+def shown_metrics(comparison: Comparison) -> list[Metric]:
+    """Return the metrics that some row has."""
+    return in_order(comparison.summary["metric"])
 
 
-def cell(mean: float, low: float, high: float, groups: int, decimals: int) -> str:
-    """A mean with its interval and the number of groups; – where there is none."""
+def cell(metric: Metric, mean: float, low: float, high: float, groups: int) -> str:
+    """Write a mean with its interval and the number of groups; – where there is none."""
     if np.isnan(mean):
         return "–"
-    interval = "" if np.isnan(low) else f"{low:.{decimals}f}–{high:.{decimals}f}, "
-    return f"{mean:.{decimals}f} ({interval}n={groups})"
+    interval = "" if np.isnan(low) else f"{metric.text(low)}–{metric.text(high)}, "
+    return f"{metric.text(mean)} ({interval}n={groups})"
 
 
 def cells(comparison: Comparison) -> dict[tuple[str, str], tuple[float, float, float, int]]:
@@ -101,8 +83,8 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
     parts = ["# Comparison\n\nMean (95 % interval, n = groups). Δ: row minus reference, p corrected by Holm.\n"]
     for one in comparisons:
         head, *rows = _grid(one)
-        lines = [_line(head), "|" + "---|" * len(head), *map(_line, rows)]
-        parts.append(f"## {one.title}\n\nReference: {_md(one.reference)}\n\n" + "\n".join(lines) + "\n")
+        table = markdown_table([escaped(text) for text in head], [[escaped(text) for text in row] for row in rows])
+        parts.append(f"## {one.title}\n\nReference: {escaped(one.reference)}\n\n{table}\n")
     return "\n".join(parts)
 
 
@@ -140,19 +122,20 @@ def p_value(p: float) -> str:
 
 def _grid(comparison: Comparison) -> list[list[str]]:
     """Heading and rows of the main metrics, with the difference of Dice from the reference."""
-    metrics = shown_metrics(comparison, tuple(QUALITIES))
+    metrics = [each for each in shown_metrics(comparison) if each.compared and "means" in each.markdown]
     of, rows = cells(comparison), []
-    delta: Mapping[str, str] = {}
+    delta: dict[str, str] = {}
     if not comparison.differences.empty:
         dice = comparison.differences[comparison.differences["metric"] == "dice"]
-        delta = {one["row"]: f"{one['difference']:+.3f} (p {p_value(one['p_holm'])})" for one in records(dice)}
+        delta = {
+            one["row"]: f"{metric('dice').text(one['difference'], '+')} (p {p_value(one['p_holm'])})"
+            for one in records(dice)
+        }
     for row in comparison.rows:
-        values = (of.get((row.name, name)) for name in metrics)
-        texts = [
-            "–" if one is None else cell(*one, QUALITIES[name][1]) for name, one in zip(metrics, values, strict=True)
-        ]
+        found = [(each, of.get((row.name, each.name))) for each in metrics]
+        texts = ["–" if values is None else cell(each, *values) for each, values in found]
         rows.append([row.name, *texts, delta.get(row.name, "–")])
-    return [["", *(QUALITIES[name][0] for name in metrics), "Δ Dice"], *rows]
+    return [["", *(each.title for each in metrics), "Δ Dice"], *rows]
 
 
 def _listed(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -161,12 +144,3 @@ def _listed(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
         return pd.DataFrame(columns=["table", "row", "metric"])
     table = pd.concat(parts, ignore_index=True)
     return table[["table", *(name for name in table if name != "table")]]
-
-
-def _md(text: str) -> str:
-    escaped = "".join(f"\\{one}" if one in "\\|*_`<[" else one for one in text)
-    return " ".join(escaped.split())
-
-
-def _line(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(map(_md, texts)) + " |"
