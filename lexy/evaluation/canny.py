@@ -27,7 +27,7 @@ PIXELS_AT_ONCE = 2**17
 
 
 def canny_edges(masks: Tensor) -> Tensor:
-    """Canny edges (sigma 1, default thresholds) of binary masks, equal to scikit-image's.
+    """Find the Canny edges (sigma 1, default thresholds) of binary masks, equal to scikit-image's.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def canny_edges(masks: Tensor) -> Tensor:
 
 
 def published_hausdorff(predicted: Tensor, truth: Tensor) -> NDArray[Any]:
-    """Hausdorff distance between the Canny edges of two masks, as the published study measured it.
+    """Compute the Hausdorff distance between the Canny edges of two masks, as the published study measured it.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ class _Detector:
 
 
 def _hysteresis(place: NDArray[Any], ridge: NDArray[Any], size: NDArray[Any], padded: NDArray[Any]) -> NDArray[Any]:
-    """Which of the points on a ridge are strong, or weak and 8-connected to strong ones."""
+    """Tell which points on a ridge are strong, or weak and 8-connected to strong ones."""
     weak = place[ridge & (size < HIGH)]
     if len(weak) == 0:
         return ridge

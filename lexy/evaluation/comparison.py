@@ -190,7 +190,7 @@ def _intervals(values: pd.DataFrame, curves: Mapping[str, Curves], **bootstrap: 
 
 def _wide(intervals: pd.DataFrame, kind: str) -> pd.DataFrame:
     """A row for each method, columns `dice`, `dice_low`, `dice_high`; `kind` follows the metric's name."""
-    columns: dict[str, "pd.Series[float]"] = {}
+    columns: dict[str, pd.Series[float]] = {}
     for metric, rows in intervals.set_index("row").groupby("metric"):
         columns |= {f"{metric}{kind}": rows["mean"], f"{metric}{kind}_low": rows["low"]}
         columns[f"{metric}{kind}_high"] = rows["high"]

@@ -56,7 +56,7 @@ class Entry:
 
 
 def read_table(path: Path, otherwise: Mapping[str, Any]) -> list[Entry]:
-    """The videos of a CSV file.
+    """Read the list of videos from a CSV file.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def read_table(path: Path, otherwise: Mapping[str, Any]) -> list[Entry]:
 
 
 def pooled(tables: Mapping[Entry, tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tables of nuclei and of fits of all videos, with their conditions and replicates in front."""
+    """Join the tables of nuclei and of fits of all videos, with their conditions and replicates in front."""
     parts: tuple[list[pd.DataFrame], list[pd.DataFrame]] = ([], [])
     for entry, pair in tables.items():
         for part, table in zip(parts, pair, strict=True):
@@ -111,7 +111,7 @@ def pooled(tables: Mapping[Entry, tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[p
 
 
 def statistics(cells: pd.DataFrame, conditions: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Conditions, and the differences between them, over replicates.
+    """Summarise conditions, and the differences between them, over replicates.
 
     Cells of one replicate are not independent: each replicate counts once, with the mean over its trusted cells.
 

@@ -14,7 +14,7 @@ from lexy.files import replacing
 
 @dataclass(frozen=True)
 class Tables:
-    """What an evaluation gives: one row per frame, and what follows from it.
+    """The tables of an evaluation: one row per frame, and the summaries that derive from it.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is measured of sequences beyond means and the worst frame: contrast, first failure, one step against many."""
+"""Measures of sequences beyond means and the worst frame: contrast, first failure, one step against free-running."""
 
 from collections.abc import Sequence
 

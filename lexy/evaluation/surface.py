@@ -12,7 +12,7 @@ MEASURES = ("hausdorff", "hd95", "mean_surface_distance", "surface_dice")
 
 
 def outline(masks: Tensor) -> Tensor:
-    """Pixels of each mask that have one of their four neighbours outside it; what lies beyond the image is outside.
+    """Find the pixels of each mask that have one of their four neighbours outside it, or outside the image.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def outline(masks: Tensor) -> Tensor:
 
 
 def surface_distances(predicted: Tensor, truth: Tensor, tolerance: float = 1.0) -> dict[str, NDArray[np.float64]]:
-    """Distances between the outlines of each predicted mask and its true one, both ways, in pixels.
+    """Measure the distances between the outlines of each predicted mask and its true one, both ways, in pixels.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a report tells.
+    """The content of a report.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Sweep:
 
 
 def write_report(folder: Path, sweep: Sweep) -> Path:
-    """Write `page.html` and `FILES`; gives the page.
+    """Write `page.html` and `FILES`; return the path of the page.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def write_report(folder: Path, sweep: Sweep) -> Path:
 
 
 def require_own(folder: Path) -> None:
-    """UserError if the folder holds files of these names that no report wrote."""
+    """Raise UserError if the folder holds files of these names that no report wrote."""
     names = [name for name in ("page.html", *FILES) if (folder / name).exists()]
     page = folder / "page.html"
     if names and not (page.is_file() and MARK in page.read_text(encoding="utf-8", errors="replace")):
@@ -82,7 +82,7 @@ def require_own(folder: Path) -> None:
 
 
 def page_html(sweep: Sweep) -> str:
-    """The page."""
+    """Write the page as HTML."""
     pictures, notes = Pictures(), _data_notes(sweep.comparisons)
     drawn = [
         comparison_section(one, pictures, note, drawn=at < DRAWN_TABLES)

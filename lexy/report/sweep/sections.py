@@ -18,7 +18,7 @@ DRAWN_TABLES = 12  # comparisons with pictures
 
 
 def comparison_section(comparison: Comparison, pictures: Pictures, note: str, *, drawn: bool) -> str:
-    """Everything about the rows of one comparison."""
+    """Write the section of one comparison."""
     parts = [
         f'<p class="note">{html.text(note)}</p>' if note else "",
         _varied(comparison),
@@ -33,7 +33,7 @@ def comparison_section(comparison: Comparison, pictures: Pictures, note: str, *,
 
 
 def jobs_section(runs: Sequence[Run], replaced: Mapping[str, str], broken: Mapping[str, str]) -> str:
-    """Every job; those that are not done first, with the reason."""
+    """Write the table of all jobs; those that are not done first, with the reason."""
     lines = []
     for run in sorted(runs, key=lambda run: (run.state == "done" and str(run.folder) not in broken, str(run.folder))):
         path = str(run.folder)
@@ -56,7 +56,7 @@ def jobs_section(runs: Sequence[Run], replaced: Mapping[str, str], broken: Mappi
 
 
 def _varied(comparison: Comparison) -> str:
-    """What varied between the rows, as values of each key; and of the main parts what all have in common."""
+    """List the settings that vary between the rows with their values, and the main parts that all rows share."""
     keys = dict.fromkeys(key for row in comparison.networks for key in row.varied)
     rows = [[key, ", ".join(dict.fromkeys(row.varied.get(key, "–") for row in comparison.networks))] for key in keys]
     table = f'<h3>What varied</h3><div class="settings">{html.table(["setting", "values"], rows)}</div>' if rows else ""

@@ -39,19 +39,19 @@ def cell(metric: Metric, mean: float, low: float, high: float, groups: int) -> s
 
 
 def cells(comparison: Comparison) -> dict[tuple[str, str], tuple[float, float, float, int]]:
-    """(Row, metric) → mean, low, high, groups."""
+    """Index the summary: (row, metric) → mean, low, high, groups."""
     columns = ["row", "metric", "mean", "low", "high", "groups"]
     rows = comparison.summary[columns].itertuples(index=False, name=None)
     return {(row, metric): (mean, low, high, groups) for row, metric, mean, low, high, groups in rows}
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A dict for each row."""
+    """Return a dict for each row."""
     return [dict(zip(map(str, table), row, strict=True)) for row in table.itertuples(index=False, name=None)]
 
 
 def csv(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Every metric of every row: a line for each."""
+    """Make the table of every metric of every row, a line for each."""
     parts = []
     for one in comparisons:
         facts = pd.DataFrame(
@@ -73,13 +73,13 @@ def csv(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def differences_csv(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Every paired difference: a line for each."""
+    """Make the table of every paired difference, a line for each."""
     parts = [one.differences.assign(table=one.title) for one in comparisons if not one.differences.empty]
     return _listed(parts)
 
 
 def markdown(comparisons: Sequence[Comparison]) -> str:
-    """The main metrics, a table for each comparison."""
+    """Write the main metrics as Markdown, a table for each comparison."""
     parts = ["# Comparison\n\nMean (95 % interval, n = groups). Δ: row minus reference, p corrected by Holm.\n"]
     for one in comparisons:
         head, *rows = _grid(one)
@@ -89,7 +89,7 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
 
 
 def latex(comparisons: Sequence[Comparison]) -> str:
-    """Likewise as LaTeX: `\\input` it in a document; it needs no package."""
+    """Write the main metrics as LaTeX: `\\input` it in a document; it needs no package."""
     parts = ["% Mean (95 % interval, n = groups). Made by lexy-report.\n"]
     for one in comparisons:
         head, *rows = _grid(one)
@@ -111,12 +111,12 @@ def latex(comparisons: Sequence[Comparison]) -> str:
 
 
 def tex(text: str) -> str:
-    """Text as LaTeX shows it."""
+    """Escape text for LaTeX."""
     return "".join(TEX.get(one, one) for one in " ".join(text.split()))
 
 
 def p_value(p: float) -> str:
-    """As papers give it."""
+    """Write a p value; below 0.001 as <0.001, – for NaN."""
     return "–" if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -139,7 +139,7 @@ def _grid(comparison: Comparison) -> list[list[str]]:
 
 
 def _listed(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Under each other, the title of their comparison first."""
+    """Put tables under each other, with the title of their comparison as first column."""
     if not parts:
         return pd.DataFrame(columns=["table", "row", "metric"])
     table = pd.concat(parts, ignore_index=True)
