@@ -16,30 +16,28 @@ from rich.console import Console
 
 from lexy.errors import UserError
 from lexy.evaluation.comparison import comparison
-from lexy.evaluation.folds import joined
-from lexy.evaluation.sequences import sequence_summary
-from lexy.evaluation.summary import published_summary, summarise
+from lexy.evaluation.folds import read_folds
+from lexy.evaluation.sequences import whole_summary
+from lexy.evaluation.summary import published_summary
 from lexy.files import replacing
 from lexy.report.console import summary_table
 from lexy.report.markdown import comparison_markdown, differences_markdown
 
 
 def beside(rows: dict[str, list[Path]], reference: str) -> pd.DataFrame:
-    """The baselines of the reference's runs, and every row, with what the reference is better by."""
+    """Compare the reference with every row and with the baselines of its own runs."""
     if reference not in rows:
         raise UserError(f"--reference {reference}: no such row; there are: {', '.join(rows)}.")
     tables: dict[str, pd.DataFrame] = {}
     if all((folder / "test_baselines.parquet").is_file() for folder in rows[reference]):
-        baselines = joined(rows[reference], "test_baselines")
+        baselines = read_folds(rows[reference], "test_baselines")
         tables = {str(name): table for name, table in baselines.groupby("method", sort=False)}
-    return comparison(tables | {name: joined(folders) for name, folders in rows.items()}, reference)
+    return comparison(tables | {name: read_folds(folders) for name, folders in rows.items()}, reference)
 
 
 def show(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Print the summary of one row of runs; gives it."""
-    summary = summarise(table)
-    if table.groupby(["group", "video"]).size().max() > 1:
-        summary = pd.concat([summary, sequence_summary(table)])
+    """Print the summary of one row of runs and return it."""
+    summary = whole_summary(table)
     console = Console(highlight=False)
     embedded = bool((table["data"] == "phantom").any())
     title = f"{count} folds of {', '.join(sorted(table['data'].unique()))}"
@@ -64,7 +62,7 @@ def main() -> None:
             result = beside(rows, arguments.reference or list(rows)[-1])
             print(comparison_markdown(result), "", differences_markdown(result), sep="\n")
         else:
-            result = show(joined(arguments.runs), len(arguments.runs))
+            result = show(read_folds(arguments.runs), len(arguments.runs))
     except UserError as error:
         parser.exit(1, f"error: {error}\n")
     if arguments.output:

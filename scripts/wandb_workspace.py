@@ -13,13 +13,15 @@ from typing import Any
 import wandb_workspaces.reports.v2 as panels
 import wandb_workspaces.workspaces as workspaces
 
-QUALITIES = ("dice", "iou", "hd95", "nc_error")
+from lexy.evaluation.metrics import METRICS
+
 PICTURES = ("worst", "median", "best", "curves", "clips")
 
 
 def workspace(entity: str, project: str) -> workspaces.Workspace:
     """The layout: sections of panels over what `lexy.report.wandb_run` logs."""
-    quality = [panels.BarPlot(title=name, metrics=[_summary(f"test/{name}/mean")]) for name in QUALITIES]
+    compared = [each for each in METRICS if each.compared and not each.of_sequences]
+    quality = [panels.BarPlot(title=each.title, metrics=[_summary(f"test/{each.name}/mean")]) for each in compared]
     intervals = [
         panels.ScatterPlot(
             title=f"Dice, {end} end of its interval", x=_summary("test/dice/mean"), y=_summary(f"test/dice/{end}")

@@ -10,10 +10,11 @@ lists of pixels, which NumPy does faster than torch, a few images at a time so t
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lexy.evaluation.point_distances import directed_distances, points_by_image
@@ -26,7 +27,7 @@ PIXELS_AT_ONCE = 2**17
 
 
 def canny_edges(masks: Tensor) -> Tensor:
-    """Canny edges (sigma 1, default thresholds) of binary masks, equal to scikit-image's.
+    """Find the Canny edges (sigma 1, default thresholds) of binary masks, equal to scikit-image's.
 
     Parameters
     ----------
@@ -43,8 +44,8 @@ def canny_edges(masks: Tensor) -> Tensor:
     return torch.from_numpy(edges).view(masks.shape).to(masks.device)
 
 
-def published_hausdorff(predicted: Tensor, truth: Tensor) -> np.ndarray:
-    """Hausdorff distance between the Canny edges of two masks, as the published study measured it.
+def published_hausdorff(predicted: Tensor, truth: Tensor) -> NDArray[Any]:
+    """Compute the Hausdorff distance between the Canny edges of two masks, as the published study measured it.
 
     Parameters
     ----------
@@ -62,13 +63,13 @@ def published_hausdorff(predicted: Tensor, truth: Tensor) -> np.ndarray:
     return np.array([_hausdorff(*pair) for pair in zip(*edges, strict=True)], dtype=np.float64)
 
 
-def _hausdorff(first: np.ndarray, second: np.ndarray) -> float:
+def _hausdorff(first: NDArray[Any], second: NDArray[Any]) -> float:
     if len(first) == 0 or len(second) == 0:
         return 0.0 if len(first) == len(second) else np.inf
-    return max(distances.max() for distances in directed_distances(first, second))
+    return float(max(distances.max() for distances in directed_distances(first, second)))
 
 
-def _edge_indices(masks: Tensor) -> np.ndarray:
+def _edge_indices(masks: Tensor) -> NDArray[Any]:
     """Sorted flat indices of the Canny edges of (N, H, W) masks."""
     array = masks.cpu().numpy()
     count, height, width = array.shape
@@ -97,7 +98,7 @@ class _Detector:
         self.image = np.zeros(shape)
         self.constants = _constants(height, width)
 
-    def edges(self, masks: np.ndarray) -> np.ndarray:
+    def edges(self, masks: NDArray[Any]) -> NDArray[Any]:
         """Sorted flat indices, into `masks`, of their edges; the last images may be fewer than the others."""
         row, magnitude = self.row, self.image.reshape(-1)
         self.padded[: len(masks), BAND:-BAND, BAND:-BAND] = masks
@@ -127,9 +128,10 @@ class _Detector:
             ridge &= far * weight + near * rest <= size
 
         kept = _hysteresis(place, ridge, size, self.padded)
-        return (image[kept] * self.height + y[kept]) * self.width + x[kept]
+        found: NDArray[Any] = (image[kept] * self.height + y[kept]) * self.width + x[kept]
+        return found
 
-    def _smooth(self, band: np.ndarray) -> None:
+    def _smooth(self, band: NDArray[Any]) -> None:
         """Write the Gaussian of the masks to `image`, the images' border pixels repeated outwards once.
 
         A column of nine binary pixels has 512 states, so the first of the two one-dimensional passes is a table. Off
@@ -150,7 +152,7 @@ class _Detector:
         image[:, first - 1], image[:, last + 1] = image[:, first], image[:, last]
         image[:, :, first - 1], image[:, :, last + 1] = image[:, :, first], image[:, :, last]
 
-    def _sobel(self, band: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _sobel(self, band: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Gradient of `image` along rows and columns, on the band."""
         smoothed, corner = self.image.reshape(-1), band - self.row - 1
         above, here, below = ([smoothed[y * self.row + x :].take(corner) for x in range(3)] for y in range(3))
@@ -159,8 +161,8 @@ class _Detector:
         return down, right
 
 
-def _hysteresis(place: np.ndarray, ridge: np.ndarray, size: np.ndarray, padded: np.ndarray) -> np.ndarray:
-    """Which of the points on a ridge are strong, or weak and 8-connected to strong ones."""
+def _hysteresis(place: NDArray[Any], ridge: NDArray[Any], size: NDArray[Any], padded: NDArray[Any]) -> NDArray[Any]:
+    """Tell which points on a ridge are strong, or weak and 8-connected to strong ones."""
     weak = place[ridge & (size < HIGH)]
     if len(weak) == 0:
         return ridge
@@ -173,10 +175,11 @@ def _hysteresis(place: np.ndarray, ridge: np.ndarray, size: np.ndarray, padded: 
             break
         edges[weak[joined]] = True
         weak = weak[~joined]
-    return edges[place]
+    kept: NDArray[Any] = edges[place]
+    return kept
 
 
-def _band(padded: np.ndarray) -> np.ndarray:
+def _band(padded: NDArray[Any]) -> NDArray[Any]:
     """Sorted flat indices of the pixels (inside the images) within `BAND` of a change in the mask."""
     row = padded.shape[2]
     flat = padded.reshape(-1)
@@ -194,7 +197,7 @@ def _band(padded: np.ndarray) -> np.ndarray:
     return np.flatnonzero(band)
 
 
-def _columns(flat: np.ndarray, row: int) -> np.ndarray:
+def _columns(flat: NDArray[Any], row: int) -> NDArray[Any]:
     """Per pixel the mask in the nine pixels of its column around it, as the bits of an integer (lowest: topmost)."""
     bits = flat.astype(np.int16)
     code = bits
@@ -209,9 +212,9 @@ class _Constants(NamedTuple):
     """What depends only on the images' shape."""
 
     kernel: list[float]  # nine Gaussian weights
-    table: np.ndarray  # (512,) the weighted sum of each state of a column
-    share: np.ndarray  # per padded pixel (flat) the weight that lies inside the image
-    full: np.ndarray  # (rows, columns) of the padded image: a full mask, smoothed
+    table: NDArray[Any]  # (512,) the weighted sum of each state of a column
+    share: NDArray[Any]  # per padded pixel (flat) the weight that lies inside the image
+    full: NDArray[Any]  # (rows, columns) of the padded image: a full mask, smoothed
 
 
 @lru_cache(maxsize=8)
@@ -228,10 +231,10 @@ def _constants(height: int, width: int) -> _Constants:
     )
 
 
-def _correlate(line: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+def _correlate(line: NDArray[Any], kernel: NDArray[Any]) -> NDArray[Any]:
     """Correlate with a symmetric kernel, summing in SciPy's order: centre, then pairs from the outermost inwards."""
     length = len(line) - 2 * RADIUS
-    total = line[RADIUS : RADIUS + length] * kernel[RADIUS]
+    total: NDArray[Any] = line[RADIUS : RADIUS + length] * kernel[RADIUS]
     for j in range(RADIUS):
         mirrored = 2 * RADIUS - j
         total = total + (line[j : j + length] + line[mirrored : mirrored + length]) * kernel[j]

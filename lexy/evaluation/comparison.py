@@ -1,20 +1,20 @@
-"""A network beside its baselines, on the same frames."""
+"""Methods beside each other: every metric with its interval, and paired differences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from lexy.errors import UserError
-from lexy.evaluation.columns import bootstrap_means
-from lexy.evaluation.compare import paired_differences
+from lexy.evaluation.bootstrap import bootstrap_means
+from lexy.evaluation.group_values import all_curves
+from lexy.evaluation.metrics import in_order, table_metrics
 from lexy.evaluation.sequences import with_drop
+from lexy.evaluation.significance import holm, signed_rank
 from lexy.evaluation.summary import group_means, has_sequences, note, require
-from lexy.evaluation.worst_frame import compare_worst_frame, worst_frame
+from lexy.evaluation.worst_frame import Curves, worst_of_curves
 
-WORST, MEANS = "dice_worst_frame", ("dice", "hd95", "hd95_um", "nc_error", "dice_one_step", "dice_drop")
-QUALITIES = (MEANS[0], WORST, *MEANS[1:])
-ENDS = ["mean", "low", "high"]
+WORST = "dice_worst_frame"
 
 
 def comparison(
@@ -25,7 +25,7 @@ def comparison(
     resamples: int = 9999,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Every method beside the others, and the reference method against each.
+    """Compare every method with a reference method, on the same frames.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def comparison(
     Returns
     -------
     pd.DataFrame
-        Index `method`, in the order given. For each of `QUALITIES` (`dice_worst_frame` of sequences only;
-        `dice_one_step` and `dice_drop` only where a table has them, NaN for methods without): `dice`, `dice_low`,
-        `dice_high`, and the paired difference, reference minus this row, `dice_difference`, `dice_difference_low`,
+        Index `method`, in the order given. For each metric that methods are compared by (`dice_worst_frame` of
+        sequences only; NaN for a method without it): `dice`, `dice_low`, `dice_high`, and, where the reference has the
+        metric, the paired difference, reference minus this row, `dice_difference`, `dice_difference_low`,
         `dice_difference_high`. Then `reference`, its name; `groups`; `seeds`, how many repetitions (1 without a column
         `seed`); `frames`, and of them `n_missed` and `nc_error_undefined` (left out of `nc_error`), each the mean of a
         seed, so that rows can be compared; `note`.
@@ -53,52 +53,191 @@ def comparison(
     """
     if reference not in tables:
         raise UserError(f"no method {reference} to compare with; there are: {', '.join(tables) or 'none'}")
-    tables = {name: with_drop(table) if "dice_one_step" in table else table for name, table in tables.items()}
-    rows, means = [], _means(tables[reference])
+    tables = {name: with_drop(table) for name, table in tables.items()}
     for name, table in tables.items():
         try:
-            qualities = _qualities(table, tables[reference], means, confidence, resamples, seed)
+            _check_comparable(table, tables[reference])
         except UserError as mistake:
             raise UserError(f"{reference} against {name}: {mistake}") from mistake
-        last = {"reference": reference, **_counts(table), "note": note(table["group"].nunique())}
-        rows.append({"method": name, **qualities, **last})
-    result = pd.DataFrame(rows).set_index("method")
+    means = {
+        name: group_means(table, [each.name for each in table_metrics(table) if each.compared])
+        for name, table in tables.items()
+    }
+    values = {name: each.dropna(axis=1, how="all") for name, each in means.items()}
+    base, curves = means[reference], all_curves(tables)
+    paired = {
+        (name, metric): base[metric] - own[metric] for name, own in values.items() for metric in own if metric in base
+    }
+    moving = {name: _common(curves[reference], curve) for name, curve in curves.items()}
+    bootstrap = {"confidence": confidence, "resamples": resamples, "seed": seed}
+    alone = _intervals(pd.concat(values, axis=1), _single(curves), **bootstrap)
+    against = _intervals(pd.DataFrame(paired), moving, **bootstrap)
+    wide = [_wide(alone, ""), _wide(against, "_difference")]
+    last = pd.DataFrame([{"reference": reference, **_counts(table)} for table in tables.values()], index=list(tables))
+    result = pd.concat([*wide, last], axis=1).loc[list(tables)].rename_axis("method")
+    shown = in_order(alone["metric"])
     ends = ("", "_low", "_high", "_difference", "_difference_low", "_difference_high")
-    columns = [f"{quality}{end}" for quality in QUALITIES for end in ends]
-    ordered = [column for column in columns if column in result]  # no difference to what the reference has not
-    return result[[*ordered, *last]]
+    ordered = [f"{metric.name}{end}" for metric in shown for end in ends]
+    # There is no difference to what the reference has not.
+    return result[[*(column for column in ordered if column in result), *last]]
 
 
-def _qualities(
-    table: pd.DataFrame, reference: pd.DataFrame, means: pd.DataFrame, confidence: float, resamples: int, seed: int
-) -> dict[str, float]:
-    """Columns of `comparison` for one method; `means` are those of the reference."""
-    bootstrap: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": seed}
-    own = _means(table).dropna(axis=1, how="all")
-    shared = own.columns.intersection(means.columns)
-    alone = bootstrap_means(own, **bootstrap)
-    paired = bootstrap_means(paired_differences(means[shared], own[shared]), **bootstrap)
-    found: dict[str, tuple[float, ...]] = {name: tuple(alone.loc[name, ENDS]) for name in alone.index}
-    found |= {f"{name}_difference": tuple(paired.loc[name, ENDS]) for name in paired.index}
+def summaries(
+    values: Mapping[str, pd.DataFrame], curves: Mapping[str, pd.DataFrame], resamples: int = 9999
+) -> pd.DataFrame:
+    """Compute every metric of every method with its 95 % interval.
+
+    Parameters
+    ----------
+    values : mapping
+        Method → `group_values`.
+    curves : mapping
+        Method → its curve, of those that `all_curves` gives.
+    resamples : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: `row`, the method; `metric`; `mean`, `low`, `high`, `method` of the interval, `groups`, `note`.
+    """
+    found = _intervals(pd.concat(values, axis=1), _single(curves), resamples=resamples)
+    return found.assign(note=[note(groups) for groups in found["groups"]])
+
+
+def differences(
+    values: Mapping[str, pd.DataFrame],
+    curves: Mapping[str, pd.DataFrame],
+    reference: str,
+    metrics: Sequence[str] | None = None,
+    resamples: int = 9999,
+) -> pd.DataFrame:
+    """Compute paired differences of every method from a reference, method minus reference, over their shared groups.
+
+    Parameters
+    ----------
+    values, curves : mapping
+        As for `summaries`.
+    reference : str
+        The method that all others are compared with.
+    metrics : sequence of str, optional
+        Those that both methods have are compared; default: the metrics that methods are compared by. The worst frames
+        over the frames that both have, each method's at its own time, in the same resamples; it is no group's own, so
+        it has neither p nor effect.
+    resamples : int
+        As for `summaries`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: `row`, `reference`, `metric`; `difference`, `low`, `high`, `method` of the interval; `p` and `effect`
+        as of `signed_rank`; `p_holm`, corrected by Holm for the `comparisons` of this metric with the reference;
+        `groups` compared; `n_unpaired` groups that only one of the two has, left out; `note`. Empty without other
+        methods.
+
+    Raises
+    ------
+    UserError
+        There is no such method.
+    """
+    if reference not in values:
+        raise UserError(f"no row {reference} to compare with; there are: {', '.join(values) or 'none'}.")
+    base, paired, unpaired = values[reference], {}, {}
+    others = [name for name in values if name != reference]
+    if metrics is None:
+        metrics = [each.name for each in in_order([*base, WORST]) if each.compared]
+    for name in others:
+        for metric in metrics:
+            if metric in values[name] and metric in base:
+                row, other = values[name][metric].align(base[metric])
+                paired[name, metric] = row - other
+                unpaired[name, metric] = int((row.notna() ^ other.notna()).sum())
+    if not paired:
+        return pd.DataFrame()
+    moving = {
+        name: _common(curves[name], curves[reference])
+        for name in others
+        if name in curves and reference in curves and WORST in metrics
+    }
+    found = _intervals(pd.DataFrame(paired), moving, resamples=resamples).rename(columns={"mean": "difference"})
+    tested = {key: signed_rank(each.dropna().to_numpy()) for key, each in paired.items()}
+    every = {name: len(set(_defined(curves[name])) | set(_defined(curves[reference]))) for name in moving}
+    keys = list(zip(found["row"], found["metric"], strict=True))
+    found["p"], found["effect"] = zip(*(tested.get(key, (float("nan"), float("nan"))) for key in keys), strict=True)
+    by_metric = found.groupby("metric")["p"]
+    found["p_holm"] = by_metric.transform(lambda p: holm(p.to_numpy()))
+    found["comparisons"] = by_metric.transform("count")
+    found["n_unpaired"] = [
+        unpaired[key] if key in unpaired else every[key[0]] - groups
+        for key, groups in zip(keys, found["groups"], strict=True)
+    ]
+    found = found.sort_values("row", key=lambda rows: rows.map(others.index), kind="stable")
+    found["note"] = [note(groups) for groups in found["groups"]]
+    first = ["row", "reference", "metric", "difference", "low", "high", "method", "p", "p_holm", "comparisons"]
+    return found.assign(reference=reference)[[*first, "effect", "groups", "n_unpaired", "note"]]
+
+
+def _intervals(values: pd.DataFrame, curves: Mapping[str, Curves], **bootstrap: Any) -> pd.DataFrame:
+    """Every column (method, metric) of values of groups and every worst frame with its interval, a row for each."""
+    found = bootstrap_means(values, **bootstrap).reset_index(names=["row", "metric"])
+    worst = worst_of_curves(list(curves.values()), **bootstrap)
+    rows = [
+        (name, WORST, *interval, len(_defined(pair[0])))
+        for (name, pair), interval in zip(curves.items(), worst, strict=True)
+    ]
+    return pd.concat([found, pd.DataFrame(rows, columns=found.columns)], ignore_index=True) if rows else found
+
+
+def _wide(intervals: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """A row for each method, columns `dice`, `dice_low`, `dice_high`; `kind` follows the metric's name."""
+    columns: dict[str, pd.Series[float]] = {}
+    for metric, rows in intervals.set_index("row").groupby("metric"):
+        columns |= {f"{metric}{kind}": rows["mean"], f"{metric}{kind}_low": rows["low"]}
+        columns[f"{metric}{kind}_high"] = rows["high"]
+    return pd.DataFrame(columns)
+
+
+def _single(curves: Mapping[str, pd.DataFrame]) -> dict[str, Curves]:
+    return {name: (curve, None) for name, curve in curves.items()}
+
+
+def _common(curve: pd.DataFrame, base: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both over the groups and frames that both have."""
+    curve, base = curve.align(base, join="inner")
+    return curve.where(base.notna()), base.where(curve.notna())
+
+
+def _defined(curve: pd.DataFrame) -> pd.Index:
+    """The groups that have a value."""
+    return curve.index[curve.notna().any(axis=1)]
+
+
+def _check_comparable(table: pd.DataFrame, reference: pd.DataFrame) -> None:
+    """UserError if a table lacks a metric of the reference that is always defined, or one of its groups or frames."""
+    always = [each for each in table_metrics(reference) if each.compared and not each.may_be_undefined]
+    require(table, "dice", "nc_error", "missed", *(each.name for each in always if not each.of_sequences))
+    _check_same([set(one["group"]) for one in (table, reference)], "runs are compared on the same groups", "")
     if has_sequences(table):
-        found[WORST] = worst_frame(table, **bootstrap)[:3]
-        worst = compare_worst_frame(reference, table, **bootstrap).iloc[0]
-        found[f"{WORST}_difference"] = (worst["difference"], worst["low"], worst["high"])
-    ends = ("", "_low", "_high")
-    return {f"{name}{end}": value for name, values in found.items() for end, value in zip(ends, values, strict=True)}
+        cells = [set(one["group"].astype(str) + " frame " + one["frame"].astype(str)) for one in (table, reference)]
+        _check_same(cells, "worst frames are compared over the same groups and frames", ", from the same start")
 
 
-def _counts(table: pd.DataFrame) -> dict[str, float]:
+def _check_same(both: Sequence[set[str]], rule: str, advice: str) -> None:
+    unpaired = sorted(map(str, both[0] ^ both[1]))
+    if unpaired:
+        more = f" and {len(unpaired) - 5} more" if len(unpaired) > 5 else ""
+        raise UserError(
+            f"{rule}; not in both tables: {', '.join(unpaired[:5])}{more}. Evaluate both runs on the same data{advice}"
+        )
+
+
+def _counts(table: pd.DataFrame) -> dict[str, Any]:
     seeds = table["seed"].nunique() if "seed" in table else 1
+    groups = table["group"].nunique()
     frames = {
         "frames": len(table),
         "n_missed": table["missed"].sum(),
         "nc_error_undefined": table["nc_error"].isna().sum(),
     }
-    return {"groups": table["group"].nunique(), "seeds": seeds} | {name: float(n / seeds) for name, n in frames.items()}
-
-
-def _means(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean of each of `MEANS` that the table has in each group."""
-    require(table, "dice", "hd95", "nc_error", "missed")
-    return group_means(table, [metric for metric in MEANS if metric in table])
+    each_seed = {name: float(count / seeds) for name, count in frames.items()}
+    return {"groups": groups, "seeds": seeds, **each_seed, "note": note(groups)}

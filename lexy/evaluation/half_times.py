@@ -23,7 +23,7 @@ STEPS = 8  # time constants tried for each phase when the light is looked for an
 
 
 class ExchangeFit(NamedTuple):
-    """What a fit gives; times in the unit of the time given, NaN where there is nothing.
+    """The result of a fit; times in the unit of the time given, NaN where a value is not known.
 
     Attributes
     ----------
@@ -61,18 +61,19 @@ class ExchangeFit(NamedTuple):
 
 
 def usable(nuclei: pd.DataFrame) -> "pd.Series[bool]":
-    """Which rows of a table of nuclei a fit may use, by their `flags`: those without one of `UNFIT`."""
+    """Select the rows of a table of nuclei that a fit may use, by their `flags`: those without one of `UNFIT`."""
     flags = nuclei["flags"].fillna("").astype(str)  # read back from a file, no flag is NaN
     return ~flags.str.split(";").map(lambda names: any(name in UNFIT for name in names)).astype(bool)
 
 
-def exchange(time: Curve, fit: ExchangeFit) -> Curve:
-    """The fitted curve at these times."""
+def fitted_curve(time: Curve, fit: ExchangeFit) -> Curve:
+    """Evaluate the fitted curve at these times."""
     parts = [fit.baseline, fit.export_amplitude, fit.return_amplitude]
     baseline, export, back = (0.0 if math.isnan(part) else part for part in parts)
     off = math.inf if math.isnan(fit.return_half_time) else fit.light_off  # too few values after it: no return is drawn
     shapes = _shapes(time, fit.light_on, off, fit.export_half_time, fit.return_half_time)
-    return shapes @ np.array([baseline, -export, back])[: shapes.shape[1]]
+    curve: Curve = shapes @ np.array([baseline, -export, back])[: shapes.shape[1]]
+    return curve
 
 
 def fit_exchange(time: Curve, ratio: Curve, light_on: float, light_off: float = math.inf) -> ExchangeFit:
@@ -118,7 +119,7 @@ def fit_exchange(time: Curve, ratio: Curve, light_on: float, light_off: float = 
 
 
 def find_light(time: Curve, ratio: Curve) -> tuple[float, float]:
-    """When the light went on and off, as the pair of frames that the curve is fitted best with.
+    """Find when the light went on and off, as the pair of frames with which the curve is fitted best.
 
     Parameters
     ----------

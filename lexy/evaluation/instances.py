@@ -1,6 +1,7 @@
 """Instance segmentation against instance truth: matches at an IoU, and the overlap of the foregrounds."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,9 @@ IOUS = (0.5, 0.75)
 
 
 def instance_scores(
-    truth: NDArray[np.integer], predicted: NDArray[np.integer], ious: Sequence[float] = IOUS
+    truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], ious: Sequence[float] = IOUS
 ) -> dict[str, float]:
-    """Scores of one image.
+    """Score the predicted instances of one image.
 
     Parameters
     ----------
@@ -49,8 +50,8 @@ def instance_scores(
     return scores
 
 
-def iou_matrix(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> NDArray[np.float64]:
-    """IoU of every true with every predicted instance.
+def iou_matrix(truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Compute the IoU of every true with every predicted instance.
 
     Parameters
     ----------
@@ -68,11 +69,12 @@ def iou_matrix(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> ND
     flat = true_index[1:] * len(numbers) + index[1:]
     common = np.bincount(flat, minlength=len(true_numbers) * len(numbers)).reshape(len(true_numbers), len(numbers))
     union = common.sum(1, keepdims=True) + common.sum(0) - common
-    return common[1:, 1:] / union[1:, 1:]
+    iou: NDArray[np.float64] = common[1:, 1:] / union[1:, 1:]
+    return iou
 
 
 def matches(pairs: NDArray[np.float64], iou: float) -> int:
-    """Largest number of matches one to one, each from this IoU on.
+    """Count the most matches one to one, each from this IoU on.
 
     Parameters
     ----------

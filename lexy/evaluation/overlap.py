@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def overlap(predicted: Tensor, truth: Tensor) -> dict[str, Tensor]:
-    """Overlap measures of each predicted mask with its true one.
+    """Measure the overlap of each predicted mask with its true one.
 
     Parameters
     ----------

@@ -1,22 +1,27 @@
 """Distances between the marked pixels of two images."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
+
+Points = NDArray[np.float64]  # (P, 2)
 
 PAIRS = 2**17  # up to so many, all pairs take less time than a search tree; the values are the same
 
 
-def points_by_image(indices: np.ndarray, shape: tuple[int, int, int]) -> list[np.ndarray]:
-    """Row and column of the pixels at sorted flat indices into (N, H, W): N arrays (P, 2) float64."""
+def points_by_image(indices: NDArray[np.integer[Any]], shape: tuple[int, int, int]) -> list[Points]:
+    """Return row and column of the pixels at sorted flat indices into (N, H, W): N arrays (P, 2) float64."""
     image, position = np.divmod(indices, shape[1] * shape[2])
     points = np.stack(np.divmod(position, shape[2]), axis=1).astype(np.float64)
     ends = np.searchsorted(image, np.arange(shape[0]), side="right")
     return [points[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def directed_distances(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance from every point to the nearest one of the other set, both ways.
+def directed_distances(first: Points, second: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute the distance from every point to the nearest one of the other set, both ways.
 
     Parameters
     ----------

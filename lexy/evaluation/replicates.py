@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from itertools import combinations
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from lexy.errors import UserError
+from lexy.evaluation.significance import holm
 
 REQUIRED = ("video", "condition", "replicate")
 NUMBERS = ("light_on", "light_off", "pixel_size", "interval", "diameter")
@@ -54,7 +56,7 @@ class Entry:
 
 
 def read_table(path: Path, otherwise: Mapping[str, Any]) -> list[Entry]:
-    """The videos of a CSV file.
+    """Read the list of videos from a CSV file.
 
     Parameters
     ----------
@@ -98,7 +100,7 @@ def read_table(path: Path, otherwise: Mapping[str, Any]) -> list[Entry]:
 
 
 def pooled(tables: Mapping[Entry, tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tables of nuclei and of fits of all videos, with their conditions and replicates in front."""
+    """Join the tables of nuclei and of fits of all videos, with their conditions and replicates in front."""
     parts: tuple[list[pd.DataFrame], list[pd.DataFrame]] = ([], [])
     for entry, pair in tables.items():
         for part, table in zip(parts, pair, strict=True):
@@ -109,7 +111,7 @@ def pooled(tables: Mapping[Entry, tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[p
 
 
 def statistics(cells: pd.DataFrame, conditions: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Conditions, and the differences between them, over replicates.
+    """Summarise conditions, and the differences between them, over replicates.
 
     Cells of one replicate are not independent: each replicate counts once, with the mean over its trusted cells.
 
@@ -145,7 +147,7 @@ def statistics(cells: pd.DataFrame, conditions: Collection[str]) -> tuple[pd.Dat
                 {"quantity": quantity, "first": one, "second": other, **_welch(values[one], values[other])}
             )
     result = pd.DataFrame(differences, columns=["quantity", "first", "second", "difference", "p"])
-    return pd.DataFrame(rows), result.assign(p_holm=_holm(result["p"].to_numpy(float)))
+    return pd.DataFrame(rows), result.assign(p_holm=holm(result["p"].to_numpy(float)))
 
 
 def _entry(row: Mapping[str, Any], place: str, folder: Path, otherwise: Mapping[str, Any]) -> Entry:
@@ -182,7 +184,7 @@ def _number(text: str, name: str, place: str, otherwise: float | None) -> float 
     return value
 
 
-def _interval(values: np.ndarray) -> dict[str, float]:
+def _interval(values: NDArray[np.float64]) -> dict[str, float]:
     count = len(values)
     mean = float(values.mean()) if count else math.nan
     reach = math.nan
@@ -191,18 +193,7 @@ def _interval(values: np.ndarray) -> dict[str, float]:
     return {"mean": mean, "low": mean - reach, "high": mean + reach, "replicates": count}
 
 
-def _welch(one: np.ndarray, other: np.ndarray) -> dict[str, float]:
+def _welch(one: NDArray[np.float64], other: NDArray[np.float64]) -> dict[str, float]:
     enough = min(len(one), len(other)) >= MIN_REPLICATES
     p = float(stats.ttest_ind(one, other, equal_var=False).pvalue) if enough else math.nan
     return {"difference": float(one.mean() - other.mean()) if len(one) and len(other) else math.nan, "p": p}
-
-
-def _holm(p: Iterable[float]) -> np.ndarray:
-    """Holm's correction (1979) of all p that are defined."""
-    values = np.asarray(p, float)
-    corrected = np.full(len(values), np.nan)
-    known = np.flatnonzero(np.isfinite(values))
-    order = known[np.argsort(values[known])]
-    factors = len(known) - np.arange(len(known))
-    corrected[order] = np.minimum(1, np.maximum.accumulate(values[order] * factors))
-    return corrected

@@ -7,14 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from lexy.evaluation.comparison import comparison
-from lexy.evaluation.sequences import sequence_summary
-from lexy.evaluation.summary import has_sequences, published_summary, summarise
+from lexy.evaluation.sequences import whole_summary
+from lexy.evaluation.summary import published_summary
 from lexy.files import replacing
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What an evaluation gives: one row per frame, and what follows from it.
+    """The tables of an evaluation: one row per frame, and the summaries that derive from it.
 
     Attributes
     ----------
@@ -33,23 +33,20 @@ class Tables:
 
     @classmethod
     def of(cls, frames: Mapping[str, pd.DataFrame], network: str) -> "Tables":
-        """From the per-frame tables of all methods, of which `network` is the one evaluated."""
+        """Derive all from the per-frame tables of all methods, of which `network` is the one evaluated."""
         own = frames[network]
-        summary = summarise(own)
-        if has_sequences(own):
-            summary = pd.concat([summary, sequence_summary(own)])
         others = {name: table for name, table in frames.items() if name != network}
         beside = comparison(frames, network) if others else pd.DataFrame()
-        return cls(own, summary, published_summary(own), others, beside)
+        return cls(own, whole_summary(own), published_summary(own), others, beside)
 
     @property
     def how(self) -> str:
-        """How the network was run, as every table shall say."""
+        """How the network was run, for the tables to say."""
         start, rollout = (str(self.frames[name].iloc[0]) for name in ("start", "rollout"))
         return "frame by frame" if start == "none" else f"{rollout} from start={start}"
 
     def write(self, folder: Path, split: str) -> Path:
-        """Write `SPLIT_frames.parquet`, `SPLIT_baselines.parquet` likewise, and the others as CSV; gives the folder."""
+        """Write `SPLIT_frames.parquet`, `SPLIT_baselines.parquet`, and the others as CSV; return the folder."""
         tables = {"frames": self.frames} | ({"baselines": pd.concat(self.others.values())} if self.others else {})
         for name, table in tables.items():
             with replacing(folder / f"{split}_{name}.parquet") as temporary:

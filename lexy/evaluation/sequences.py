@@ -1,30 +1,21 @@
-"""What is measured of sequences beyond means and the worst frame: contrast, first failure, one step against many."""
+"""Measures of sequences beyond means and the worst frame: contrast, first failure, one step against free-running."""
 
 from collections.abc import Sequence
-from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lexy.errors import UserError
-from lexy.evaluation.bootstrap import Interval, bootstrap_mean
-from lexy.evaluation.summary import group_means, note, require, video_keys
+from lexy.evaluation.bootstrap import bootstrap_means
+from lexy.evaluation.summary import group_means, has_sequences, note, require, summarise, video_keys
 from lexy.evaluation.worst_frame import worst_frame
 
 CONTRAST_EDGES = (-1.0, -0.5, -0.3, -0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
-
-
-class Falls(NamedTuple):
-    """Share of videos that ever fall below a level, and the median first frame (of those that do; NaN for none)."""
-
-    share: Interval
-    median_first_frame: float
+LEVEL = 0.7  # a video that falls below this Dice once is counted as failed
 
 
 def over_contrast(table: pd.DataFrame, metric: str = "dice", edges: Sequence[float] = CONTRAST_EDGES) -> pd.DataFrame:
-    """Mean over groups of a metric in bins of contrast.
+    """Average a metric over groups in bins of contrast.
 
     Parameters
     ----------
@@ -65,8 +56,8 @@ def over_contrast(table: pd.DataFrame, metric: str = "dice", edges: Sequence[flo
     return pd.DataFrame(rows)
 
 
-def first_below(table: pd.DataFrame, level: float = 0.7) -> pd.DataFrame:
-    """First frame of each video with a Dice below a level.
+def first_below(table: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
+    """Find the first frame of each video with a Dice below a level.
 
     Parameters
     ----------
@@ -94,43 +85,54 @@ def first_below(table: pd.DataFrame, level: float = 0.7) -> pd.DataFrame:
     return table[keys].assign(first_below=fallen).groupby(keys, sort=True)["first_below"].min().reset_index()
 
 
-def ever_below(
-    table: pd.DataFrame, level: float = 0.7, *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
-) -> Falls:
-    """Share of videos that ever fall below a Dice, as a mean over groups, and the median first frame of those that do.
-
-    Parameters
-    ----------
-    table, level
-        As for `first_below`, as is what is raised.
-    confidence, resamples, seed
-        As for `summarise`.
-    """
-    videos = first_below(table, level)
-    share = bootstrap_mean(_share_below(videos), confidence, resamples, seed)
-    return Falls(share, float(videos["first_below"].median()))
-
-
-def sequence_summary(
-    table: pd.DataFrame, level: float = 0.7, *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
-) -> pd.DataFrame:
-    """What `summarise` does not say of sequences, in its form, so that both can be put under each other.
+def sequence_means(table: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
+    """Average in each group what only sequences have.
 
     Parameters
     ----------
     table : pd.DataFrame
         Per-frame rows; with `dice_one_step`, the Dice of the same frame from the true mask of the frame before.
     level : float
-        See `first_below`.
+        As for `first_below`, as is what is raised.
+
+    Returns
+    -------
+    pd.DataFrame
+        Index: the sorted groups. Columns, float64: where the table has it, `dice_one_step` and with it `dice_drop`
+        (see `with_drop`); `dice_first_frame` and `dice_last_frame` of each video; `ever_below_LEVEL`, the share of
+        videos that ever fall below the level.
+    """
+    keys = video_keys(table)
+    videos = table.sort_values([*keys, "frame"]).groupby(keys, sort=True)
+    fallen = first_below(table, level).assign(frame=0)
+    fallen["fallen"] = fallen["first_below"].notna().astype(np.float64)
+    found = {
+        "dice_first_frame": group_means(videos.head(1), ["dice"])["dice"],
+        "dice_last_frame": group_means(videos.tail(1), ["dice"])["dice"],
+        f"ever_below_{level:g}": group_means(fallen, ["fallen"])["fallen"],
+    }
+    if "dice_one_step" in table:
+        found = {**group_means(with_drop(table), ["dice_one_step", "dice_drop"]), **found}
+    return pd.DataFrame(found)
+
+
+def sequence_summary(
+    table: pd.DataFrame, level: float = LEVEL, *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
+) -> pd.DataFrame:
+    """Summarise what only sequences have, in the form of `summarise`, so that both can be put under each other.
+
+    Parameters
+    ----------
+    table, level
+        As for `sequence_means`.
     confidence, resamples, seed
         As for `summarise`.
 
     Returns
     -------
     pd.DataFrame
-        Index and columns as of `summarise`. Rows: `dice_first_frame` and `dice_last_frame` of each video,
-        `dice_worst_frame` (see `worst_frame`), `ever_below_LEVEL`, the share of videos; where `dice_one_step` exists,
-        this and `dice_drop`, one-step minus free-running, paired by group.
+        Index and columns as of `summarise`. Rows: `dice_first_frame`, `dice_last_frame`, `dice_worst_frame` (see
+        `worst_frame`), `ever_below_LEVEL`; where the table has it, `dice_one_step` and with it `dice_drop`.
 
     Raises
     ------
@@ -138,39 +140,35 @@ def sequence_summary(
         If a column is missing or has gaps.
     """
     require(table, "dice", "missed", "spurious")
-    interval = partial(bootstrap_mean, confidence=confidence, resamples=resamples, seed=seed)
-    keys = video_keys(table)
-    videos = table.sort_values([*keys, "frame"]).groupby(keys, sort=True)
-    first, last = videos.head(1), videos.tail(1)
-    falls = ever_below(table, level, confidence=confidence, resamples=resamples, seed=seed)
-    found: dict[str, tuple[Interval, pd.DataFrame]] = {
-        "dice_first_frame": (interval(_means(first, "dice")), first),
-        "dice_last_frame": (interval(_means(last, "dice")), last),
-        "dice_worst_frame": (worst_frame(table, confidence=confidence, resamples=resamples, seed=seed), table),
-        f"ever_below_{level:g}": (falls.share, table),
-    }
-    if "dice_one_step" in table:
-        table = with_drop(table)
-        found |= {name: (interval(_means(table, name)), table) for name in ("dice_one_step", "dice_drop")}
-    groups = table["group"].nunique()
-    counts = {"groups": groups, "videos": len(table[["group", "video"]].drop_duplicates())}
-    wrong = {"n_undefined": 0, "n_missed": int(table["missed"].sum()), "n_spurious": int(table["spurious"].sum())}
-    rows = [
-        {"metric": name, **values._asdict(), **counts, "frames": len(frames), **wrong, "note": note(groups)}
-        for name, (values, frames) in found.items()
-    ]
-    return pd.DataFrame(rows).set_index("metric")
+    intervals = bootstrap_means(sequence_means(table, level), confidence, resamples, seed)
+    worst = worst_frame(table, confidence=confidence, resamples=resamples, seed=seed)
+    intervals = pd.concat([intervals, pd.DataFrame([worst], index=["dice_worst_frame"])])
+    videos, groups = len(table[video_keys(table)].drop_duplicates()), table["group"].nunique()
+    rest = [name for name in ("dice_one_step", "dice_drop") if name in intervals.index]
+    order = ["dice_first_frame", "dice_last_frame", "dice_worst_frame", f"ever_below_{level:g}", *rest]
+    return (
+        intervals.loc[order]
+        .assign(
+            groups=groups,
+            videos=len(table[["group", "video"]].drop_duplicates()),
+            frames=[videos, videos, *[len(table)] * (len(order) - 2)],
+            n_undefined=0,
+            n_missed=int(table["missed"].sum()),
+            n_spurious=int(table["spurious"].sum()),
+            note=note(groups),
+        )
+        .rename_axis("metric")
+    )
 
 
-def _means(table: pd.DataFrame, metric: str) -> NDArray[np.float64]:
-    return group_means(table, [metric])[metric].dropna().to_numpy()
-
-
-def _share_below(videos: pd.DataFrame) -> NDArray[np.float64]:
-    """Each group's share of the rows of `first_below` that fall."""
-    return _means(videos.assign(frame=0, fallen=videos["first_below"].notna().astype(np.float64)), "fallen")
+def whole_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Summarise every metric, of sequences also what only they have: `summarise`, and below it `sequence_summary`."""
+    parts = [summarise(table), *([sequence_summary(table)] if has_sequences(table) else [])]
+    return pd.concat(parts)
 
 
 def with_drop(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with `dice_drop`, one-step minus free-running Dice of each frame."""
+    """Add `dice_drop`, one-step minus free-running Dice of each frame, to a table that has `dice_one_step`."""
+    if "dice_one_step" not in table:
+        return table
     return table.assign(dice_drop=table["dice_one_step"] - table["dice"])

@@ -6,30 +6,14 @@ import numpy as np
 import pandas as pd
 
 from lexy.errors import UserError
-from lexy.evaluation.bootstrap import FEW_GROUPS
-from lexy.evaluation.columns import bootstrap_means, profile
+from lexy.evaluation.bootstrap import FEW_GROUPS, bootstrap_means
+from lexy.evaluation.metrics import frame_metrics, metric
 
-METRICS = (
-    "dice",
-    "iou",
-    "sensitivity",
-    "specificity",
-    "hausdorff",
-    "hd95",
-    "mean_surface_distance",
-    "surface_dice",
-    "hausdorff_um",
-    "hd95_um",
-    "mean_surface_distance_um",
-    "nc_error",
-)
-# Metrics that may be undefined for a frame. A gap in any other means that the table is broken.
-MAY_BE_UNDEFINED = {"sensitivity", "specificity", "nc_error", "hausdorff_um", "hd95_um", "mean_surface_distance_um"}
 PUBLISHED = ("dice", "sensitivity", "specificity", "hausdorff_published")
 
 
-def group_means(table: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """Mean of each metric in each group: over frames, then videos, then (with a column `seed`) seeds.
+def group_means(table: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Average each metric in each group: over frames, then videos, then (with a column `seed`) seeds.
 
     Parameters
     ----------
@@ -59,7 +43,7 @@ def group_means(table: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Dat
 
 
 def summarise(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0) -> pd.DataFrame:
-    """Mean over groups of every metric, with its bootstrap interval over groups.
+    """Average every metric over groups, with its bootstrap interval over groups.
 
     Parameters
     ----------
@@ -73,12 +57,12 @@ def summarise(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int =
     Returns
     -------
     pd.DataFrame
-        Index `metric`: those of `METRICS` that the table has. Columns: `mean`, `low`, `high`; `method` of the interval
-        (BCa, percentile, constant or none); `groups`, `videos` and `frames` that the mean is over, `n_undefined`
-        frames left out of it; `n_missed` and `n_spurious` frames of the whole table; `note`. With seeds, each seed's
-        frame counts as one.
+        Index `metric`: the table's metrics, without those of sequences. Columns: `mean`, `low`, `high`; `method` of the
+        interval (BCa, percentile, constant or none); `groups`, `videos` and `frames` that the mean is over,
+        `n_undefined` frames left out of it; `n_missed` and `n_spurious` frames of the whole table; `note`. With seeds,
+        each seed's frame counts as one.
     """
-    metrics = [name for name in METRICS if name in table]
+    metrics = frame_metrics(table)
     intervals = bootstrap_means(group_means(table, metrics), confidence, resamples, seed)
     rows = []
     for name in metrics:
@@ -99,14 +83,14 @@ def summarise(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int =
 
 
 def note(groups: int) -> str:
-    """What a reader must know of an interval over this many groups; empty where there is nothing to say."""
+    """Return what a reader must know of an interval over this many groups, or ''."""
     if groups < 3:
         return f"{groups} independent group{'' if groups == 1 else 's'}: no interval"
     return f"only {groups} independent groups: the interval is a rough one" if groups < FEW_GROUPS else ""
 
 
 def published_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean and population standard deviation as the published study gives them, to compare like with like.
+    """Compute mean and population standard deviation as the published study does, to compare like with like.
 
     Stills: over all crops together. Where a video has more than one frame: within each video, then the mean over the
     videos of both. Groups are disregarded, and non-finite values dropped, as there.
@@ -138,7 +122,7 @@ def published_summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def over_time(table: pd.DataFrame, metric: str = "dice") -> pd.Series:
-    """Mean over groups of a metric at each frame index; its minimum (`.min()`) is the worst frame.
+    """Average a metric over groups at each frame index; the minimum of Dice (`.min()`) is the worst frame.
 
     Parameters
     ----------
@@ -156,31 +140,53 @@ def over_time(table: pd.DataFrame, metric: str = "dice") -> pd.Series:
     return profile(table, metric, table["frame"]).mean().rename(metric).rename_axis("frame")
 
 
+def profile(table: pd.DataFrame, metric: str, by: Sequence[object] | pd.Series) -> pd.DataFrame:
+    """Average a metric in each group at each value of `by`: over frames, then videos, then seeds.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Per-frame rows; with a column `seed`, seeds are averaged within a group.
+    metric : str
+        Column to average; NaN is left out.
+    by : sequence
+        One for each row: the frame index, a bin of contrast, ...
+
+    Returns
+    -------
+    pd.DataFrame
+        Groups × sorted values of `by`, float64; NaN where there is none.
+    """
+    seeds = ["seed"] if "seed" in table else []
+    means = table[[*seeds, "group", "video", metric]].assign(by=np.asarray(by))
+    for keys in ([*seeds, "group", "video", "by"], [*seeds, "group", "by"], ["group", "by"]):
+        means = means.groupby(keys, sort=True)[metric].mean().reset_index()
+    return means.pivot(index="group", columns="by", values=metric)  # noqa: PD010  (there is one value for each)
+
+
 def video_keys(table: pd.DataFrame) -> list[str]:
-    """Columns that tell videos apart."""
+    """Return the columns that tell videos apart."""
     return [*(["seed"] if "seed" in table else []), "group", "video"]
 
 
 def has_sequences(table: pd.DataFrame) -> bool:
-    """Whether a video has several frames; of stills each is a video of its own."""
+    """Tell whether a video has several frames; of stills each is a video of its own."""
     return bool(table.duplicated(video_keys(table)).any())
 
 
 def check_columns(table: pd.DataFrame, metrics: Sequence[str]) -> None:
-    """UserError if a table of frames lacks one of these metrics, or has gaps in one that is always defined."""
+    """Raise UserError if a table of frames lacks one of these metrics, or has gaps in one that is always defined."""
     missing = [name for name in ("group", "video", "frame", *metrics) if name not in table]
     if missing:
         raise UserError(f"the table of frames has no column {', '.join(missing)}; make it anew with lexy-evaluate")
     for name in metrics:
         gaps = int(table[name].isna().sum())
-        if gaps and name not in MAY_BE_UNDEFINED:
+        if gaps and not metric(name).may_be_undefined:
             raise UserError(f"column {name} of the table of frames has {gaps} gaps, but is defined for every frame")
 
 
 def require(table: pd.DataFrame, *columns: str) -> None:
-    """UserError if a table of frames is empty or lacks a column."""
-    missing = [name for name in ("group", "video", "frame", *columns) if name not in table]
-    if missing:
-        raise UserError(f"the table of frames has no column {', '.join(missing)}; make it anew with lexy-evaluate")
+    """Raise UserError if a table of frames is empty, lacks one of these columns, or has gaps as `check_columns`."""
+    check_columns(table, columns)
     if table.empty:
         raise UserError("the table of frames is empty; make it anew with lexy-evaluate")

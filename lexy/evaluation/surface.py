@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -11,7 +12,7 @@ MEASURES = ("hausdorff", "hd95", "mean_surface_distance", "surface_dice")
 
 
 def outline(masks: Tensor) -> Tensor:
-    """Pixels of each mask that have one of their four neighbours outside it; what lies beyond the image is outside.
+    """Find the pixels of each mask that have one of their four neighbours outside it, or outside the image.
 
     Parameters
     ----------
@@ -28,8 +29,8 @@ def outline(masks: Tensor) -> Tensor:
     return masks & ~inner
 
 
-def surface_distances(predicted: Tensor, truth: Tensor, tolerance: float = 1.0) -> dict[str, np.ndarray]:
-    """Distances between the outlines of each predicted mask and its true one, both ways, in pixels.
+def surface_distances(predicted: Tensor, truth: Tensor, tolerance: float = 1.0) -> dict[str, NDArray[np.float64]]:
+    """Measure the distances between the outlines of each predicted mask and its true one, both ways, in pixels.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def surface_distances(predicted: Tensor, truth: Tensor, tolerance: float = 1.0) 
 
 
 def _distances(
-    first: np.ndarray, second: np.ndarray, diagonal: float, tolerance: float
+    first: NDArray[np.float64], second: NDArray[np.float64], diagonal: float, tolerance: float
 ) -> tuple[float, float, float, float]:
     """The measures of one pair of outlines, in the order of `MEASURES`."""
     if len(first) == 0 or len(second) == 0:
@@ -65,4 +66,4 @@ def _distances(
     forth, back = directed_distances(first, second)
     pooled = np.concatenate([forth, back])
     hd95 = max(np.percentile(forth, 95), np.percentile(back, 95))
-    return pooled.max(), hd95, pooled.mean(), (pooled <= tolerance).mean()
+    return float(pooled.max()), float(hd95), float(pooled.mean()), float((pooled <= tolerance).mean())

@@ -7,10 +7,12 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from lexy.evaluation.metrics import Metric
 from lexy.evaluation.result_tables import Tables
 from lexy.report import PHANTOM
-from lexy.report.sequence_figures import comparison_table
+from lexy.report.markdown import compared_metrics, excludes_zero
 
 
 def show_results(tables: Tables, folder: Path, data: Any, split: str, again: Sequence[str] = ()) -> None:
@@ -60,7 +62,7 @@ def show_finished(folder: Path, data: Any) -> None:
 
 
 def summary_table(summary: pd.DataFrame, title: str, *, embedded: bool) -> Table:
-    """A table of means with their 95 % intervals.
+    """Show means with their 95 % intervals.
 
     Parameters
     ----------
@@ -82,8 +84,7 @@ def summary_table(summary: pd.DataFrame, title: str, *, embedded: bool) -> Table
     remarks += [f"{int(summary['n_missed'].max())} frames missed, {int(summary['n_spurious'].max())} spurious"]
     remarks += [f"defined for no frame: {', '.join(undefined)}"] if undefined else []
     remarks += ["distances in px (pixel size unknown)"] if "hd95_um" not in defined.index else []
-    caption = "\n".join(remarks)
-    table = Table(title=f"{PHANTOM}\n{title}" if embedded else title, caption=caption)
+    table = _titled(title, remarks, embedded)
     for column in ("metric", "mean", "95 % interval", "frames", "undefined"):
         table.add_column(column, justify="left" if column == "metric" else "right")
     for name, row in defined.iterrows():
@@ -91,6 +92,52 @@ def summary_table(summary: pd.DataFrame, title: str, *, embedded: bool) -> Table
         mean = f"{row['mean']:.3f}" if pd.notna(row["mean"]) else "-"
         table.add_row(str(name), mean, interval, f"{int(row['frames'])}", f"{int(row['n_undefined'])}")
     return table
+
+
+def comparison_table(comparison: pd.DataFrame, title: str, *, embedded: bool) -> Table:
+    """Show the comparison of methods: mean (low–high) of each metric.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        As `lexy.evaluation.comparison.comparison` gives it.
+    title : str
+    embedded : bool
+        Whether the data are the phantom: the title then says so.
+
+    Returns
+    -------
+    rich.table.Table
+        A star marks where the interval of the paired difference from the reference method excludes 0.
+    """
+    metrics = compared_metrics(comparison)
+    remarks = [
+        f"95 % intervals by bootstrap over {int(comparison['groups'].max())} groups",
+        f"* the paired interval of {comparison['reference'].iloc[0]} minus this row excludes 0",
+    ]
+    remarks += sorted({str(note) for note in comparison["note"].dropna() if note})
+    table = _titled(title, remarks, embedded)
+    table.add_column("method")
+    for name in (*(each.name for each in metrics), "missed", "no N/C"):
+        table.add_column(name.replace("_", " "), justify="right")
+    for method, row in comparison.iterrows():
+        counts = (f"{round(row[name], 1):g}" for name in ("n_missed", "nc_error_undefined"))
+        table.add_row(Text(str(method)), *(_mean(row, each) for each in metrics), *counts)
+    return table
+
+
+def _titled(title: str, remarks: Sequence[str], embedded: bool) -> Table:
+    """An empty table with its title and remarks."""
+    heading = Text(f"{PHANTOM}\n{title}" if embedded else title, style="table.title")
+    return Table(title=heading, caption=Text("\n".join(remarks), style="table.caption"))
+
+
+def _mean(row: "pd.Series[float]", metric: Metric) -> str:
+    mean, low, high = (row[f"{metric.name}{end}"] for end in ("", "_low", "_high"))
+    if pd.isna(mean):
+        return "-"
+    interval = f" ({low:.3f}–{high:.3f})" if pd.notna(low) else ""
+    return f"{mean:.3f}{interval}{'*' if excludes_zero(row, metric) else ''}"
 
 
 def _show_next(console: Console, folder: Path, again: Sequence[str]) -> None:

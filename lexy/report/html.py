@@ -26,12 +26,12 @@ img { max-width: 100%; height: auto; } .note { color: var(--soft); } .bad { colo
 
 
 def words(key: str) -> str:
-    """A key as a person reads it."""
+    """Write a key as words, without underscores."""
     return key.replace("_", " ")
 
 
 def text(value: Any) -> str:
-    """A value as escaped text: numbers with separators, lists joined, – for None."""
+    """Write a value as escaped text: numbers with separators, lists joined, – for None."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, list | tuple):
@@ -40,7 +40,7 @@ def text(value: Any) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table; columns of numbers alone are set to the right."""
+    """Write a table; columns of numbers are aligned to the right."""
     numeric = [len(rows) > 0 and all(_is_number(row[at]) for row in rows) for at in range(len(header))]
 
     def cells(tag: str, values: Sequence[Any]) -> str:
@@ -52,7 +52,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def tables(values: Mapping[str, Any], name: str = "") -> Iterator[str]:
-    """A table of the plain values, then the tables of every mapping among them."""
+    """Write a table of the plain values, then the tables of every mapping among them."""
     plain = [[words(key), value] for key, value in values.items() if not isinstance(value, Mapping)]
     if plain:
         yield table([name or "overall", ""], plain)
@@ -62,7 +62,7 @@ def tables(values: Mapping[str, Any], name: str = "") -> Iterator[str]:
 
 
 def picture(data: bytes, description: str, dark: bytes | None = None, kind: str = "png") -> str:
-    """A picture within the page, and the one that takes its place where the reader prefers dark pages."""
+    """Embed a picture, with another in its place for readers who prefer dark pages."""
     image = f'<img alt="{escape(description)}" src="{_url(data, kind)}">'
     if dark is None:
         return image
@@ -70,12 +70,12 @@ def picture(data: bytes, description: str, dark: bytes | None = None, kind: str 
 
 
 def section(title: str, content: str) -> str:
-    """A part of the page under its heading; `content` is HTML."""
+    """Write a section under its heading; `content` is HTML."""
     return f"<section><h2>{escape(title)}</h2>{content}</section>"
 
 
 def page(title: str, sections: Sequence[str], style: str = "", script: str = "") -> str:
-    """The page; the browser runs and loads nothing but what is given here.
+    """Write the page; the browser runs and loads nothing but what is given here.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def page(title: str, sections: Sequence[str], style: str = "", script: str = "")
 
 
 def warnings(messages: Sequence[str]) -> str:
-    """What a reader must know first; nothing where there is nothing to warn of."""
+    """Write the list of warnings at the top of a page; '' without warnings."""
     if not messages:
         return ""
     points = "".join(f"<li>{escape(warning)}</li>" for warning in messages)
@@ -111,7 +111,7 @@ def warnings(messages: Sequence[str]) -> str:
 
 
 def files(names: Mapping[str, str]) -> str:
-    """Links to files beside the page, with what each is."""
+    """Write links to files beside the page, with a description of each."""
     if not names:
         return ""
     rows = "".join(f"<li>{link(name)}: {escape(what)}</li>" for name, what in names.items())
@@ -119,18 +119,18 @@ def files(names: Mapping[str, str]) -> str:
 
 
 def link(name: str) -> str:
-    """A link to a file in the folder of the page; whatever its name, it cannot lead elsewhere."""
+    """Write a link to a file in the folder of the page; whatever its name, it cannot lead elsewhere."""
     return f'<a href="./{escape(quote(name))}">{escape(name)}</a>'
 
 
 def interval(mean: float, low: float, high: float) -> str:
-    """A mean with its interval, as far as they are known."""
+    """Write a mean with its interval, as far as they are known."""
     known = f" ({digits(low)} to {digits(high)})" if np.isfinite([low, high]).all() else ""
     return f"{digits(mean)}{known}" if np.isfinite(mean) else "–"
 
 
 def digits(value: float) -> str:
-    """Three digits that count, and never powers of ten for what is read in seconds."""
+    """Write a number with three significant digits, from 100 on without decimals or powers of ten."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -18,7 +18,7 @@ PLACES = {"left": 0.01, "right": 0.99, "bottom": 0.02, "top": 0.78, "wspace": 0.
 
 
 def cases(count: int) -> dict[str, int]:
-    """Name and place of those of `count` things, from the worst to the best, that are worth a picture, each once.
+    """Choose which of `count` things, sorted from the worst to the best, get a picture, each once.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def cases(count: int) -> dict[str, int]:
 
 
 def extremes(frames: pd.DataFrame, metric: str = "dice") -> dict[str, tuple[str, int]]:
-    """The worst, the median and the best frame of a per-frame table.
+    """Find the worst, the median and the best frame of a per-frame table.
 
     Parameters
     ----------

@@ -1,19 +1,15 @@
-"""Methods on sequences beside each other: Dice over time and contrast as a picture, the comparison for the console."""
+"""Methods on sequences beside each other: Dice over time and contrast as a picture."""
 
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from rich.table import Table
-from rich.text import Text
 
 from lexy.errors import UserError
-from lexy.evaluation.comparison import QUALITIES
 from lexy.evaluation.sequences import over_contrast
 from lexy.evaluation.summary import over_time
 from lexy.files import replacing
@@ -53,50 +49,6 @@ def draw_curves(tables: Mapping[str, pd.DataFrame], path: Path, *, embedded: boo
     with replacing(path) as temporary:
         _figure(tables, styles, embedded).savefig(temporary, dpi=130)
     return path
-
-
-def comparison_table(comparison: pd.DataFrame, title: str, *, embedded: bool) -> Table:
-    """The comparison of methods for the console: mean (low–high) of each quality.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        As `lexy.evaluation.comparison.comparison` gives it.
-    title : str
-    embedded : bool
-        Whether the data are the phantom: the title then says so.
-
-    Returns
-    -------
-    rich.table.Table
-        A star marks where the interval of the paired difference from the reference method excludes 0.
-    """
-    names = [name for name in QUALITIES if name in comparison]
-    remarks = [
-        f"95 % intervals by bootstrap over {int(comparison['groups'].max())} groups",
-        f"* the paired interval of {comparison['reference'].iloc[0]} minus this row excludes 0",
-    ]
-    remarks += sorted({str(note) for note in comparison["note"].dropna() if note})
-    caption = Text("\n".join(remarks))
-    table = Table(title=Text(f"{PHANTOM}\n{title}" if embedded else title), caption=caption)
-    table.add_column("method")
-    for name in (*names, "missed", "no N/C"):
-        table.add_column(name.replace("_", " "), justify="right")
-    for method, row in comparison.iterrows():
-        counts = (f"{round(row[name], 1):g}" for name in ("n_missed", "nc_error_undefined"))
-        table.add_row(Text(str(method)), *(_cell(row, name) for name in names), *counts)
-    return table
-
-
-def _cell(row: "pd.Series[float]", name: str) -> str:
-    if pd.isna(row[name]):
-        return "-"
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    interval = f" ({low:.3f}–{high:.3f})" if pd.notna(low) else ""
-    # The reference may have no such quality, which leaves the comparison without the columns of differences to it.
-    differs = row.get(f"{name}_difference_low", np.nan) > 0 or row.get(f"{name}_difference_high", np.nan) < 0
-    star = "*" if differs else ""
-    return f"{row[name]:.3f}{interval}{star}"
 
 
 def _figure(tables: Mapping[str, pd.DataFrame], styles: list[dict[str, str]], embedded: bool) -> Figure:

@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
 
 def sortable(header: Sequence[str], lines: Sequence[Line], name: str) -> str:
-    """The table as HTML, with a box to filter it by; all text is escaped.
+    """Write the table as HTML, with a box to filter it by; all text is escaped.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def sortable(header: Sequence[str], lines: Sequence[Line], name: str) -> str:
 
 
 def number(value: float | None, spoken: str, below: str = "") -> Cell:
-    """A cell that is sorted by a number; – where that is not known."""
+    """Make a cell that is sorted by a number; – where it is not known."""
     return Cell("–", np.nan) if value is None or not np.isfinite(value) else Cell(spoken, float(value), below)
 
 

@@ -39,7 +39,7 @@ DARK = _theme("#e6e6e6", "#161616", ("#56B4E9", "#FF9E4A", "#3F7FB5"))
 
 
 def png(draw: Callable[[], Figure], theme: dict[str, Any]) -> bytes:
-    """What `draw` gives as a PNG in the colours of `LIGHT` or `DARK`."""
+    """Draw a figure as PNG in the colours of `LIGHT` or `DARK`."""
     buffer = io.BytesIO()
     with mpl.rc_context(theme):  # type: ignore[arg-type]
         draw().savefig(buffer, format="png")
@@ -47,7 +47,7 @@ def png(draw: Callable[[], Figure], theme: dict[str, Any]) -> bytes:
 
 
 def figure(draw: Callable[[], Figure], path: Path, description: str) -> str:
-    """The figure as HTML, in the colours that the reader's pages have; the light one is also written to `path`."""
+    """Draw a figure as HTML in the reader's colours, light or dark; the light one is also written to `path`."""
     light = png(draw, LIGHT)
     with replacing(path) as temporary:
         temporary.write_bytes(light)

@@ -1,4 +1,4 @@
-"""W&B runs that were recorded without a connection: where they lie, what of them is uploaded already."""
+"""W&B runs that were recorded offline: their folders, and which are uploaded already."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ PIECE = re.compile(r"offline-run-(\d{8}_\d{6})-(.+)")
 
 @dataclass(frozen=True)
 class Piece:
-    """What one process recorded of a W&B run; a run that was resumed has several.
+    """The record of one process of a W&B run; a resumed run has several.
 
     Attributes
     ----------
@@ -35,12 +35,12 @@ class Piece:
 
     @property
     def going_on(self) -> bool:
-        """Whether a process has the folder of the run, and may still be recording."""
+        """Whether a process holds the folder of the run, and may still be recording."""
         return in_use(self.folder.parents[1])
 
 
 def pieces(folders: Sequence[Path]) -> list[Piece]:
-    """Every piece below some folders: the pieces of a run together, the oldest first.
+    """Find every piece below some folders: the pieces of a run together, the oldest first.
 
     Raises
     ------

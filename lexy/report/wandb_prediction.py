@@ -1,4 +1,4 @@
-"""What `lexy-predict` found in one video, as a W&B run."""
+"""The results of `lexy-predict` on one video as a W&B run."""
 
 import secrets
 from pathlib import Path

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import pandas as pd
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
@@ -15,18 +14,15 @@ from torch.optim.lr_scheduler import LRScheduler
 from lexy import checkpoint as checkpoints
 from lexy.clip import Clip
 from lexy.evaluation.evaluate import foreground
-from lexy.evaluation.overlap import overlap
-from lexy.evaluation.summary import group_means
 from lexy.networks.network import FOREGROUND, Maps, Network
 from lexy.randomness import generator
 from lexy.tasks.augmentation import Augmentation
+from lexy.tasks.epoch_metrics import EpochMetrics
 from lexy.tasks.inference import Forward
 from lexy.tasks.learning_rates import freeze, with_rates
 from lexy.tasks.losses import without_unknown
 from lexy.tasks.starts import Start, counted
 from lexy.tasks.training import Target, Training, target_of
-
-VALIDATION_METRICS = ("dice", "iou", "sensitivity", "specificity")
 
 
 class SegmentationTask(pl.LightningModule):
@@ -88,7 +84,7 @@ class SegmentationTask(pl.LightningModule):
         self.augmentation, self.way, self.start = augmentation, training, start
         self.seed = seed
         self.facts = checkpoints.facts(spec or {}, data or {}, frame_network)
-        self._rows: list[pd.DataFrame] = []
+        self.validation_metrics = EpochMetrics()
         self._norms: list[Tensor] = []
         self._clips = 0
         self._epoch_start = 0.0
@@ -148,38 +144,19 @@ class SegmentationTask(pl.LightningModule):
         self.log("train/clips_per_second", self._clips * self.trainer.world_size / seconds)
 
     def validation_step(self, clip: Clip, batch_idx: int) -> None:
-        """Rows of the validation's per-frame table."""
-        logits = self(clip)
-        labelled = counted(clip, self.start)["labelled"]
+        """Log the loss and measure the labelled frames."""
+        logits, measured = self(clip), counted(clip, self.start)
+        labelled = measured["labelled"]
         loss = self._loss({FOREGROUND: logits[labelled]}, target_of(clip, labelled))
         self.log("val/loss", loss, on_epoch=True, batch_size=len(logits), sync_dist=True)
-        metrics = overlap(foreground(logits, clip)[labelled][:, 0], (clip["masks"][labelled] > 0.5)[:, 0])
-        clip_index, _ = torch.nonzero(labelled, as_tuple=True)
-        self._rows.append(
-            pd.DataFrame(
-                {name: metrics[name].cpu().numpy() for name in VALIDATION_METRICS}
-                | {key: [clip[key][index] for index in clip_index.tolist()] for key in ("video", "group")}
-                | {"frame": clip["frame"][labelled].cpu().numpy()}
-            )
-        )
+        self.validation_metrics.update(foreground(logits, clip), measured)
 
     def on_validation_epoch_end(self) -> None:
-        """Means over groups, as in every other table."""
-        table = pd.concat(_gathered(self._rows))
-        self._rows = []
-        means = group_means(table, VALIDATION_METRICS)[list(VALIDATION_METRICS)].mean()
-        for name in VALIDATION_METRICS:
-            self.log(f"val/{name}", float(means[name]), prog_bar=name == "dice")
+        """Log means over groups, as in every other table."""
+        for name, mean in self.validation_metrics.compute().items():
+            self.log(f"val/{name}", mean, prog_bar=name == "dice")
+        self.validation_metrics.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what rebuilds the network without its config."""
         checkpoint[checkpoints.KEY] = self.facts
-
-
-def _gathered(rows: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    """The rows of all processes of a distributed training; those given, where there is only one."""
-    if not torch.distributed.is_initialized():
-        return rows
-    every: list[list[pd.DataFrame]] = [[] for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather_object(every, rows)
-    return [row for rank in every for row in rank]

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
+from lexy.evaluation.metrics import METRICS
+
 FEW = 200  # resamples
 
 
@@ -16,6 +18,14 @@ def frames(*rows: tuple[str, str, int, float], **columns: list[float] | float) -
 def curves(values: list[list[float]] | np.ndarray) -> pd.DataFrame:
     """One video per group, groups × frames."""
     return frames(*[(f"g{g:02}", "v", t, float(dice)) for g, row in enumerate(values) for t, dice in enumerate(row)])
+
+
+def all_metrics(groups: int = 12, length: int = 5, seed: int = 0, **columns: float) -> pd.DataFrame:
+    """Every metric of a frame, at random."""
+    rng = np.random.default_rng(seed)
+    rows = curves(rng.beta(5, 2, (groups, length)))
+    names = [metric.name for metric in METRICS if metric.compute and metric.name not in rows]
+    return rows.assign(**{name: rng.random(len(rows)) for name in names} | columns)
 
 
 THREE = curves([[1.0, 0.5, 0.75], [0.5, 0.25, 0.75], [0.75, 0.75, 0.0]])  # means 0.75, 0.5, 0.5

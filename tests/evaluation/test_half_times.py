@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexy.evaluation import half_times as exchange_fit
-from lexy.evaluation.half_times import ExchangeFit, exchange, find_light, fit_exchange
+from lexy.evaluation.half_times import ExchangeFit, find_light, fit_exchange, fitted_curve
 
 TIME = np.arange(30) * 30.0
 ON, OFF = 90.0, 390.0
@@ -14,7 +14,7 @@ ON, OFF = 90.0, 390.0
 
 def curve(baseline=2.0, export=1.2, half=50.0, back=0.9, return_half=80.0, off=OFF, time=TIME):
     known = {"baseline": baseline, "export_amplitude": export, "export_half_time": half}
-    return exchange(time, ExchangeFit(ON, off, **known, return_amplitude=back, return_half_time=return_half))
+    return fitted_curve(time, ExchangeFit(ON, off, **known, return_amplitude=back, return_half_time=return_half))
 
 
 def test_half_of_the_way_is_gone_after_a_half_time():
@@ -105,7 +105,7 @@ def test_a_fit_without_values_after_the_light_is_drawn_as_far_as_it_goes():
     time = TIME[TIME < OFF]
     fit = fit_exchange(time, curve(time=time), ON, OFF)
     assert np.isnan(fit.return_half_time)
-    np.testing.assert_allclose(exchange(time, fit), curve(time=time), rtol=1e-3)
+    np.testing.assert_allclose(fitted_curve(time, fit), curve(time=time), rtol=1e-3)
 
 
 def test_the_light_of_a_long_video_is_found_in_few_tries(monkeypatch):

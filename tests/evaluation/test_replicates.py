@@ -3,12 +3,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from lexy.errors import UserError
-from lexy.evaluation.replicates import QUANTITIES, Entry, _holm, pooled, read_table, statistics
+from lexy.evaluation.replicates import QUANTITIES, Entry, pooled, read_table, statistics
 
 
 def table(folder, text):
@@ -96,18 +94,6 @@ def test_conditions_are_compared_by_their_replicates():
 def test_a_condition_without_a_trusted_cell_is_still_there():
     (row,) = export(statistics(cells("a", [[1]], trust=False), {"a"})[0]).itertuples()
     assert (row.condition, row.replicates, row.cells) == ("a", 0, 0)
-
-
-def test_holm_by_hand():
-    assert _holm([0.01, math.nan, 0.04, 0.03]) == pytest.approx([0.03, math.nan, 0.06, 0.06], nan_ok=True)
-
-
-@given(st.lists(st.floats(0, 1), max_size=8))
-def test_corrected_values_keep_their_order_and_do_not_shrink(values):
-    corrected = _holm(values)
-    assert (corrected >= np.array(values)).all()
-    assert (corrected <= 1).all()
-    assert (np.diff(corrected[np.argsort(values, kind="stable")]) >= 0).all()
 
 
 def test_pooled_tables_say_where_each_row_comes_from():

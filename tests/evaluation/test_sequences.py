@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lexy.errors import UserError
 from lexy.evaluation.comparison import comparison
-from lexy.evaluation.sequences import ever_below, first_below, over_contrast, sequence_summary
+from lexy.evaluation.sequences import first_below, over_contrast, sequence_means, sequence_summary, whole_summary
 from lexy.evaluation.summary import group_means, summarise
 from lexy.evaluation.worst_frame import worst_frame
 
@@ -68,13 +68,11 @@ def test_first_below_by_hand() -> None:
 
 
 def test_ever_below_by_hand() -> None:
-    found = ever_below(FALLING)
-    assert found.share.mean == pytest.approx((0.5 + 1 + 0) / 3)
-    assert found.share.low <= 0.5 <= found.share.high
-    assert found.median_first_frame == 3
-    never = ever_below(FALLING, 0.05)
-    assert never.share == (0, 0, 0, "constant")
-    assert np.isnan(never.median_first_frame)
+    assert sequence_means(FALLING)["ever_below_0.7"].to_dict() == {"x": 0.5, "y": 1, "z": 0}
+    assert sequence_means(FALLING, 0.05)["ever_below_0.05"].tolist() == [0, 0, 0]
+    row = sequence_summary(FALLING).loc["ever_below_0.7"]
+    assert row["mean"] == pytest.approx((0.5 + 1 + 0) / 3)
+    assert row["low"] <= 0.5 <= row["high"]
 
 
 @pytest.mark.parametrize("level", [0.0, -1.0, 1.5, float("nan")])
@@ -101,6 +99,9 @@ def test_summary_has_the_form_of_summarise() -> None:
     assert found["frames"].tolist() == [3, 3, 9, 9, 9, 9]
     assert (found["n_missed"] == 1).all()
     assert "dice_drop" not in sequence_summary(THREE).index
+    pd.testing.assert_frame_equal(whole_summary(table), pd.concat([known, sequence_summary(table)]))
+    stills = table[table["frame"] == 0]
+    pd.testing.assert_frame_equal(whole_summary(stills), summarise(stills))
 
 
 def test_the_drop_is_paired_by_group() -> None:

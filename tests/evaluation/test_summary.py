@@ -1,11 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import bootstrap, wilcoxon
+from scipy.stats import bootstrap
 
 from lexy.errors import UserError
-from lexy.evaluation.bootstrap import bootstrap_mean
-from lexy.evaluation.compare import compare
 from lexy.evaluation.summary import group_means, over_time, published_summary, summarise
 
 
@@ -78,13 +76,6 @@ def test_few_groups_are_told() -> None:
     assert summarise(many(15)).loc["dice", "note"] == ""
 
 
-def test_equal_values_and_a_degenerate_bca() -> None:
-    assert bootstrap_mean(np.full(5, 0.3)) == (0.3, 0.3, 0.3, "constant")
-    one = bootstrap_mean(np.array([0.0, 0.25, 1.0]), resamples=1)  # wholly on one side of the mean
-    assert np.isfinite([one.low, one.high]).all()
-    assert one.method == "percentile"
-
-
 def test_published_stills_pool_all_crops() -> None:
     dice = np.array([1.0, 0.5, 0.25, 0.0])
     table = frames(*[("xxyz"[i], "abcd"[i], 0, value) for i, value in enumerate(dice)])
@@ -103,29 +94,3 @@ def test_published_sequences_go_by_video() -> None:
 
 def test_over_time() -> None:
     assert over_time(UNBALANCED).to_dict() == {0: pytest.approx((0.625 + 0 + 0.5) / 3), 1: 0.5}
-
-
-def test_compare_is_paired_by_group() -> None:
-    baseline = many(20)
-    rng = np.random.default_rng(5)
-    change = pd.Series(rng.normal(0.1, 0.1, 20), index=sorted(baseline["group"].unique()))
-    better = baseline.assign(dice=baseline["dice"] + baseline["group"].map(change))
-    row = compare(better, baseline).loc["dice"]
-    assert row["difference"] == pytest.approx(change.mean())
-    assert row["low"] < change.mean() < row["high"]
-    assert row["p"] == pytest.approx(wilcoxon(change).pvalue)
-    assert row["groups"] == 20
-    assert compare(baseline, better).loc["dice", "effect"] == pytest.approx(-row["effect"])
-
-
-def test_effect_size_by_hand() -> None:
-    baseline = frames(*[(name, "v", 0, 0.5) for name in "abcd"])
-    other = baseline.assign(dice=[0.75, 0.375, 1.0, 0.5])  # +0.25, -0.125, +0.5, 0: ranks 2, 1, 3
-    assert compare(other, baseline).loc["dice", "effect"] == pytest.approx((5 - 1) / 6)
-    same = compare(baseline, baseline).loc["dice"]
-    assert (same["difference"], same["low"], same["high"], same["p"], same["effect"]) == (0, 0, 0, 1, 0)
-
-
-def test_compare_names_groups_that_are_not_in_both() -> None:
-    with pytest.raises(UserError, match="g03, g04"):
-        compare(many(5), many(3))

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexy.errors import UserError
-from lexy.evaluation.summary import over_time
-from lexy.evaluation.worst_frame import compare_worst_frame, worst_frame
+from lexy.evaluation.bootstrap import Interval
+from lexy.evaluation.summary import over_time, profile
+from lexy.evaluation.worst_frame import worst_frame, worst_of_curves
 
 
 def test_worst_frame_is_the_minimum_of_the_mean_and_not_the_mean_of_the_minima() -> None:
@@ -88,31 +89,26 @@ def test_a_constant_table_has_one_value(value: float, groups: int) -> None:
     assert found.method == "constant"
 
 
-def test_worst_frames_are_compared_in_the_same_resamples() -> None:
+def minus(first: np.ndarray, second: np.ndarray) -> Interval:
+    tables = [curves(values) for values in (first, second)]
+    one, other = (profile(table, "dice", table["frame"]) for table in tables)
+    return worst_of_curves([(one, other)])[0]
+
+
+def test_worst_frames_are_subtracted_in_the_same_resamples() -> None:
     values = np.random.default_rng(1).random((8, 5)) / 2
-    table, baseline = curves(values + 0.25), curves(values)
-    row = compare_worst_frame(table, baseline).loc["dice_worst_frame"]
-    assert row[["difference", "low", "high"]].tolist() == pytest.approx([0.25] * 3)
-    assert (row["method"], row["groups"], row["n_undefined"]) == ("constant", 8, 0)
-    assert "only 8" in row["note"]
+    found = minus(values + 0.25, values)
+    assert found[:3] == pytest.approx([0.25] * 3)
+    assert found.method == "constant"
 
 
 def test_each_method_has_its_own_worst_time() -> None:
     rng = np.random.default_rng(1)
     first, second = rng.random((8, 5)), rng.random((8, 5))
-    row = compare_worst_frame(curves(first), curves(second)).loc["dice_worst_frame"]
-    assert row["difference"] == pytest.approx(first.mean(axis=0).min() - second.mean(axis=0).min())
+    found = minus(first, second)
+    assert found.mean == pytest.approx(first.mean(axis=0).min() - second.mean(axis=0).min())
     draws = np.random.default_rng(2).integers(8, size=(20_000, 8))
     drawn = first[draws].mean(axis=1).min(axis=1) - second[draws].mean(axis=1).min(axis=1)
-    assert row[["low", "high"]].tolist() == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.015)
-    back = compare_worst_frame(curves(second), curves(first)).loc["dice_worst_frame"]
-    assert back[["difference", "low", "high"]].tolist() == pytest.approx(
-        [-row["difference"], -row["high"], -row["low"]]
-    )
-
-
-def test_worst_frames_of_different_groups_or_frames_are_not_compared() -> None:
-    with pytest.raises(UserError, match="g02 frame 0, g02 frame 1, g02 frame 2"):
-        compare_worst_frame(THREE, THREE[THREE["group"] != "g02"])
-    with pytest.raises(UserError, match="g00 frame 0, g01 frame 0, g02 frame 0"):
-        compare_worst_frame(THREE, THREE[THREE["frame"] > 0])
+    assert (found.low, found.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.015)
+    back = minus(second, first)
+    assert back[:3] == pytest.approx([-found.mean, -found.high, -found.low])

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from lexy.evaluation.columns import bootstrap_means, profile
+from lexy.evaluation.bootstrap import bootstrap_means
 from lexy.evaluation.sequences import CONTRAST_EDGES
+from lexy.evaluation.summary import profile
 from lexy.report import PHANTOM, html
 from lexy.report.sweep.grouping import Comparison, Row
 from lexy.report.themes import DARK, LIGHT
@@ -30,7 +31,7 @@ PICTURES = 5_000_000  # bytes of all pictures of a page, 6.7 MB as text
 
 
 class Pictures:
-    """Pictures of one page, as long as there is room.
+    """The pictures of one page, up to a total size.
 
     Parameters
     ----------
@@ -42,11 +43,11 @@ class Pictures:
         self.room, self.left_out = room, 0
 
     def drawn(self, draw: Callable[[], Figure], description: str) -> str:
-        """A figure as HTML, in the colours of light and of dark pages."""
+        """Draw a figure as HTML, in the colours of light and of dark pages."""
         return self._placed(description, *(_webp(draw, theme) for theme in (LIGHT, DARK)))
 
     def file(self, path: Path, description: str) -> str:
-        """A picture from disk, made smaller."""
+        """Embed a picture from disk, made smaller."""
         with Image.open(path) as opened:
             image = opened.convert("RGB")
             if image.width > WIDTH:
@@ -67,7 +68,7 @@ class Pictures:
 
 
 def chosen(comparison: Comparison) -> list[Row]:
-    """Rows that are drawn: the reference and the best networks by validation Dice, then two baselines."""
+    """Choose the rows to draw: the reference and the best networks by validation Dice, then two baselines."""
     networks = comparison.networks[:DRAWN]
     reference = next(row for row in comparison.rows if row.name == comparison.reference)
     if reference.runs and all(row.name != reference.name for row in networks):
@@ -77,7 +78,7 @@ def chosen(comparison: Comparison) -> list[Row]:
 
 
 def draw_dice(comparison: Comparison) -> Figure:
-    """Dice over time (of sequences) and over contrast, with bands of 95 % over groups."""
+    """Draw Dice over time (of sequences) and over contrast, with bands of 95 % over groups."""
     rows = chosen(comparison)
     moving = any(row.frames.groupby(["seed", "group", "video"]).size().max() > 1 for row in rows)
     figure = Figure(figsize=(11 if moving else 6.5, 4.2 + 0.22 * len(rows)), layout="constrained")
@@ -97,7 +98,7 @@ def draw_dice(comparison: Comparison) -> Figure:
 
 
 def draw_learning(comparison: Comparison) -> Figure:
-    """Validation Dice over epochs: a thin line for each run, a thick one for their mean."""
+    """Draw the validation Dice over epochs: a thin line for each run, a thick one for their mean."""
     rows = [row for row in chosen(comparison) if row.runs]
     figure = Figure(figsize=(7, 3.6 + 0.22 * len(rows)), layout="constrained")
     axes = figure.subplots()
@@ -176,7 +177,7 @@ def _webp(draw: Callable[[], Figure], theme: dict[str, Any]) -> bytes:
 
 
 def figures(comparison: Comparison, pictures: Pictures) -> str:
-    """Dice over time and contrast, and learning curves, as HTML."""
+    """Draw Dice over time and contrast, and learning curves, as HTML."""
     dice = pictures.drawn(partial(draw_dice, comparison), f"Dice over time and contrast: {comparison.title}")
     rows, note = chosen(comparison), ""
     if len(rows) < len(comparison.rows):
@@ -194,7 +195,7 @@ def figures(comparison: Comparison, pictures: Pictures) -> str:
 
 
 def strips(comparison: Comparison, pictures: Pictures) -> str:
-    """Film strips of the worst and median clips of the best networks; of stills, their worst and median frames."""
+    """Show film strips of the worst and median clips of the best networks; of stills, their worst and median frames."""
     parts = []
     for row in comparison.networks[:STRIPS]:
         run = row.runs[0].run

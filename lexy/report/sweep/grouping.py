@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 
 from lexy.errors import UserError
-from lexy.evaluation.rows import all_curves, all_group_values, differences, summaries
+from lexy.evaluation.comparison import differences, summaries
+from lexy.evaluation.folds import join_folds
+from lexy.evaluation.group_values import all_curves, all_group_values
 from lexy.evaluation.summary import require
 from lexy.files import fingerprint
 from lexy.report.sweep.run_folders import Run
@@ -20,7 +22,7 @@ HOW = ("data", "split", "first_frame", "rollout")  # rows that differ in one of 
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that is done, with what it was and what it left."""
+    """A finished run with its settings and its test table."""
 
     run: Run
     config: Mapping[str, Any]
@@ -28,17 +30,17 @@ class Trained:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What it shares with its repetitions and folds."""
+        """The settings that repetitions and folds share."""
         return settings(self.config)
 
     @property
     def seed(self) -> Any:
-        """Of the run; 0 where it is not known."""
+        """The run's seed; 0 where it is not known."""
         return self.config.get("seed", 0)
 
     @property
     def fold(self) -> int | None:
-        """Of the data."""
+        """The fold of the data that was tested; None without folds."""
         return (self.config.get("data") or {}).get("fold")
 
     @cached_property
@@ -49,7 +51,7 @@ class Trained:
 
     @cached_property
     def how(self) -> tuple[str, ...]:
-        """How it was tested; two runs with the same may stand in one table, if their data are the same."""
+        """How the run was tested; runs with the same value and the same data may stand in one table."""
         first = self.frames.iloc[0]
         start = str(first.get("start", UNKNOWN))
         if start == "none" and "start" in self.baselines:  # a network without memory: what it stands beside has a start
@@ -59,7 +61,7 @@ class Trained:
 
     @cached_property
     def identity(self) -> tuple[Any, ...]:
-        """The same for attempts at the same run."""
+        """A key that all attempts at one run share."""
         data = self.run.data.get("fingerprint")
         return (fingerprint(self.settings), data, self.seed, self.fold, self.how)
 
@@ -76,12 +78,12 @@ class Row:
 
     @property
     def seeds(self) -> int:
-        """Repetitions."""
+        """The number of repetitions."""
         return len({one.seed for one in self.runs})
 
     @property
     def best_val_dice(self) -> float:
-        """Mean over its runs; NaN where unknown."""
+        """The best validation Dice, mean over the row's runs; NaN where unknown."""
         known = [one.run.status.get("best_val_dice") for one in self.runs]
         return float(pd.Series(known, dtype="float64").mean())
 
@@ -99,7 +101,7 @@ class Comparison:
     embedded : bool
         Whether the data are the phantom.
     summary, differences : DataFrame
-        As `lexy.evaluation.rows` gives them.
+        As `lexy.evaluation.comparison.summaries` and `differences` give them.
     """
 
     title: str
@@ -111,12 +113,12 @@ class Comparison:
 
     @property
     def networks(self) -> list[Row]:
-        """Rows that are no baselines."""
+        """The rows of trained networks, without baselines."""
         return [row for row in self.rows if row.runs]
 
 
 def read_trained(runs: Iterable[Run]) -> tuple[list[Trained], dict[str, str]]:
-    """The runs that are done, with their settings and test tables; of those that cannot be read, folder → why."""
+    """Read the settings and test tables of finished runs; also return, for the unreadable ones, folder → reason."""
     found, broken = [], {}
     for run in runs:
         if run.state == "done":
@@ -133,7 +135,7 @@ def read_trained(runs: Iterable[Run]) -> tuple[list[Trained], dict[str, str]]:
 
 
 def newest(trained: Sequence[Trained]) -> tuple[list[Trained], dict[str, str]]:
-    """Of runs with one identity the last attempt; and of the others, folder → the folder that stands for it."""
+    """Keep the last attempt of each run; also return, for the others, folder → the folder that replaces it."""
     best: dict[tuple[Any, ...], Trained] = {}
     for one in trained:
         other = best.get(one.identity, one)
@@ -147,7 +149,7 @@ def newest(trained: Sequence[Trained]) -> tuple[list[Trained], dict[str, str]]:
 
 
 def compare_runs(trained: Sequence[Trained], reference: str | None = None, resamples: int = 9999) -> list[Comparison]:
-    """A comparison for all runs that were tested alike: same data, split, start and way of walking through time.
+    """Make a comparison of all runs that were tested alike: same data, split, start and direction of time.
 
     Parameters
     ----------
@@ -241,23 +243,21 @@ def _rows(members: Sequence[Trained]) -> list[Row]:
 
 
 def _pooled(runs: Sequence[Trained]) -> pd.DataFrame:
-    """Folds under each other, repetitions told apart by their seed.
+    """Join the folds of each repetition; a column `seed` tells repetitions apart.
 
     Raises
     ------
     UserError
         A group is in two folds of one seed.
     """
-    for seed in {one.seed for one in runs}:
-        groups = pd.concat([pd.Series(one.frames["group"].unique()) for one in runs if one.seed == seed])
-        if groups.duplicated().any():
-            which = ", ".join(str(one.run.folder) for one in runs if one.seed == seed)
-            raise UserError(f"{groups[groups.duplicated()].iloc[0]}: tested in more than one fold of {which}.")
-    return pd.concat([one.frames.assign(seed=one.seed) for one in runs], ignore_index=True)
+    seeds: dict[Any, list[pd.DataFrame]] = {}
+    for one in runs:
+        seeds.setdefault(one.seed, []).append(one.frames.assign(run=str(one.run.folder)))
+    return pd.concat([join_folds(folds).assign(seed=seed) for seed, folds in seeds.items()], ignore_index=True)
 
 
 def _gaps(runs: Sequence[Trained], folds: set[int | None]) -> tuple[str, ...]:
-    """What a reader must know of a row whose folds or seeds are not all there."""
+    """Say which folds are missing from which seeds of a row."""
     seeds = {one.seed: {each.fold for each in runs if each.seed == one.seed} for one in runs}
     lacking = [
         f"seed {seed} lacks fold {', '.join(map(str, sorted(folds - have, key=str)))}"
@@ -268,7 +268,7 @@ def _gaps(runs: Sequence[Trained], folds: set[int | None]) -> tuple[str, ...]:
 
 
 def _baselines(members: Sequence[Trained], taken: set[str]) -> list[Row]:
-    """Each once: from the first run of every fold that has it."""
+    """Make a row of each baseline, from the first run of every fold that has it."""
     found: dict[tuple[str, str], dict[Any, pd.DataFrame]] = {}
     for one in members:
         network = str(one.config.get("frame_network") or "")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lexy.errors import UserError
 from lexy.evaluation.bootstrap import FEW_GROUPS
+from lexy.evaluation.metrics import in_order
 from lexy.files import fingerprint, replacing
 from lexy.report import PHANTOM, html
 from lexy.report.sortable import SCRIPT
@@ -30,7 +31,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a report tells.
+    """The content of a report.
 
     Attributes
     ----------
@@ -50,7 +51,7 @@ class Sweep:
 
 
 def write_report(folder: Path, sweep: Sweep) -> Path:
-    """Write `page.html` and `FILES`; gives the page.
+    """Write `page.html` and `FILES`; return the path of the page.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def write_report(folder: Path, sweep: Sweep) -> Path:
 
 
 def require_own(folder: Path) -> None:
-    """UserError if the folder holds files of these names that no report wrote."""
+    """Raise UserError if the folder holds files of these names that no report wrote."""
     names = [name for name in ("page.html", *FILES) if (folder / name).exists()]
     page = folder / "page.html"
     if names and not (page.is_file() and MARK in page.read_text(encoding="utf-8", errors="replace")):
@@ -81,7 +82,7 @@ def require_own(folder: Path) -> None:
 
 
 def page_html(sweep: Sweep) -> str:
-    """The page."""
+    """Write the page as HTML."""
     pictures, notes = Pictures(), _data_notes(sweep.comparisons)
     drawn = [
         comparison_section(one, pictures, note, drawn=at < DRAWN_TABLES)
@@ -93,7 +94,7 @@ def page_html(sweep: Sweep) -> str:
         _tiles(sweep),
         *drawn,
         jobs_section(sweep.runs, sweep.replaced, sweep.broken),
-        _reading(),
+        _reading(sweep.comparisons),
         html.files(FILES),
     ]
     return html.page(sweep.title, sections, STYLE, SCRIPT)
@@ -155,12 +156,14 @@ def _data_notes(comparisons: Sequence[Comparison]) -> list[str]:
     return notes
 
 
-def _reading() -> str:
+def _reading(comparisons: Sequence[Comparison]) -> str:
+    shown = in_order(name for one in comparisons for name in one.summary["metric"])
+    lower = "; ".join(each.title for each in shown if not each.larger_is_better)
     points: tuple[str, ...] = (
         "Rows are settings. Runs that differ in their seed are averaged within a group, folds are joined; then comes "
         "the mean over groups.",
         "Below each mean: 95 % interval by bootstrap over groups (BCa), and n, the number of groups. Higher is better, "
-        "but for distances, errors, one-step minus free-running, and videos ever below 0.7.",
+        f"but for: {lower or 'none'}.",
         "Runs on other data, splits, starts or ways through time stand in a table of their own.",
         "The reference is the best row by validation Dice, unless --reference named another; rows are in this order.",
         "Click on a heading to sort, again to turn the order; type words to see only the rows that have them all.",

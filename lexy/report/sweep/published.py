@@ -22,7 +22,7 @@ SIDE = 128  # pixels of the study's frames
 
 @dataclass(frozen=True)
 class Published:
-    """A row of ours and one of the study.
+    """A row of a comparison and the matching one of the study.
 
     Attributes
     ----------
@@ -48,12 +48,12 @@ class Published:
 
 @cache
 def published_results() -> pd.DataFrame:
-    """The study's test metrics, a row for each evaluated unit and run."""
+    """Read the study's test metrics, a row for each evaluated unit and run."""
     return pd.read_csv(FILE, dtype={"pretrained_on": "object"})
 
 
 def beside_published(comparison: Comparison) -> list[Published]:
-    """The rows of a comparison for which the study has the same data, architecture, backbone and loss."""
+    """Find the rows of a comparison for which the study has the same data, architecture, backbone and loss."""
     return [pair for row in comparison.networks for pair in _pairs(row)]
 
 

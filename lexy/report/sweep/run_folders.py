@@ -1,4 +1,4 @@
-"""Run folders as they lie on disk: what they are, how far they came, what they left."""
+"""Run folders on disk: their state, progress and files."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Of the folder."""
+        """The name of the folder."""
         return self.folder.name
 
     @property
@@ -55,17 +55,17 @@ class Run:
 
     @property
     def attempt(self) -> int:
-        """From the status, else from the folder's name."""
+        """The number of the attempt, from the status, else from the folder's name."""
         match = re.fullmatch(r".*-[0-9a-f]{8}-(\d+)", self.name)
         return int(self.status.get("attempt") or (match[1] if match else 1))
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """Name, fingerprint, fold and whether it is the phantom, as far as known."""
+        """The data's name, fingerprint and fold, and whether they are the phantom, as far as known."""
         return self.status.get("data") or {}
 
     def config(self) -> dict[str, Any]:
-        """`resolved.yaml`.
+        """Read the settings, `resolved.yaml`.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class Run:
         return plain
 
     def epochs(self) -> list[dict[str, float]]:
-        """A dict for each row of `metrics.csv`; empty where there is none."""
+        """Read `metrics.csv`, a dict for each row; empty where there is no file."""
         try:
             with (self.folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
                 return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
@@ -90,13 +90,13 @@ class Run:
             return []
 
     def panel(self, *names: str) -> Path | None:
-        """The first of these pictures that there is."""
+        """Return the path of the first of these pictures that exists."""
         paths = (self.folder / "panels" / f"{name}.png" for name in names)
         return next((path for path in paths if path.is_file()), None)
 
 
 def find_runs(folders: Sequence[Path]) -> list[Run]:
-    """Every run in or below these folders, each once, sorted by path.
+    """Find every run in or below these folders, each once, sorted by path.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def find_runs(folders: Sequence[Path]) -> list[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """A run by its small files alone."""
+    """Read a run's status; its tables are not opened."""
     try:
         status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -58,7 +58,7 @@ def report(study: "Study", folder: Path) -> None:
 
 
 def trial_table(study: "Study", outputs: Path) -> pd.DataFrame:
-    """A row for each trial: number, state, value, last epoch that it reported, run's folder, reason, parameters.
+    """Make a row for each trial: number, state, value, last reported epoch, run's folder, reason, parameters.
 
     `value` of a pruned trial is its last figure. `run` is the newest folder in `outputs` with these very overrides,
     empty if there is none.
@@ -113,13 +113,13 @@ def _text(value: Any) -> str:
 
 
 def again(overrides: Sequence[str]) -> str:
-    """The command that trains one network with the overrides of a trial."""
+    """Return the command that trains one network with the overrides of a trial."""
     kept = [item for item in overrides if item.split("=")[0].split(".")[0] not in OF_SEARCH]
     return shlex.join(["lexy-train", *kept])
 
 
 def importances(study: "Study") -> dict[str, float] | str:
-    """Share of each parameter in how good the completed trials are (PED-ANOVA: no chance in it), or why there is none.
+    """Compute the importance of each parameter over the completed trials (PED-ANOVA, deterministic).
 
     Returns
     -------
@@ -143,7 +143,7 @@ def _values(study: "Study") -> list[float]:
 
 
 def draw(shares: Mapping[str, float], trials: int) -> Figure:
-    """Bars, the longest on top, that say how many trials they rest on."""
+    """Draw the importances as bars, the longest on top, with the number of trials."""
     figure = Figure(figsize=(6, 1.2 + 0.35 * len(shares)), layout="constrained")
     axes = figure.add_subplot()
     bars = axes.barh(list(shares), list(shares.values()))

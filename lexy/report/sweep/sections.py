@@ -4,20 +4,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lexy.evaluation.metrics import Metric, metric
 from lexy.report import html
 from lexy.report.sortable import Cell, Line, number, sortable
 from lexy.report.sweep.figures import Pictures, figures, strips
 from lexy.report.sweep.grouping import Comparison, Row
 from lexy.report.sweep.published import COLUMNS, beside_published
 from lexy.report.sweep.run_folders import Run
-from lexy.report.sweep.tables import HEADINGS, cells, p_value, records, shown_metrics
+from lexy.report.sweep.tables import cells, p_value, records, shown_metrics
 from lexy.report.sweep.variation import class_name
 
 DRAWN_TABLES = 12  # comparisons with pictures
 
 
 def comparison_section(comparison: Comparison, pictures: Pictures, note: str, *, drawn: bool) -> str:
-    """Everything about the rows of one comparison."""
+    """Write the section of one comparison."""
     parts = [
         f'<p class="note">{html.text(note)}</p>' if note else "",
         _varied(comparison),
@@ -32,7 +33,7 @@ def comparison_section(comparison: Comparison, pictures: Pictures, note: str, *,
 
 
 def jobs_section(runs: Sequence[Run], replaced: Mapping[str, str], broken: Mapping[str, str]) -> str:
-    """Every job; those that are not done first, with the reason."""
+    """Write the table of all jobs; those that are not done first, with the reason."""
     lines = []
     for run in sorted(runs, key=lambda run: (run.state == "done" and str(run.folder) not in broken, str(run.folder))):
         path = str(run.folder)
@@ -55,7 +56,7 @@ def jobs_section(runs: Sequence[Run], replaced: Mapping[str, str], broken: Mappi
 
 
 def _varied(comparison: Comparison) -> str:
-    """What varied between the rows, as values of each key; and of the main parts what all have in common."""
+    """List the settings that vary between the rows with their values, and the main parts that all rows share."""
     keys = dict.fromkeys(key for row in comparison.networks for key in row.varied)
     rows = [[key, ", ".join(dict.fromkeys(row.varied.get(key, "–") for row in comparison.networks))] for key in keys]
     table = f'<h3>What varied</h3><div class="settings">{html.table(["setting", "values"], rows)}</div>' if rows else ""
@@ -74,11 +75,11 @@ def _metrics(comparison: Comparison) -> str:
         )
         below = "; ".join([repeats if row.runs else "baseline", *row.notes])
         missed = int(row.frames["missed"].sum())
-        values = [_value(of.get((row.name, name)), HEADINGS[name][1]) for name in metrics]
+        values = [_value(of.get((row.name, each.name)), each) for each in metrics]
         counts = number(missed, f"{missed:,}", f"of {len(row.frames):,}")
         val = number(row.best_val_dice, f"{row.best_val_dice:.3f}")
         lines.append(Line([Cell(row.name, None, below), *values, counts, val], _row_kind(comparison, row)))
-    header = ["row", *(HEADINGS[name][0] for name in metrics), "frames missed", "validation Dice"]
+    header = ["row", *(each.title for each in metrics), "frames missed", "validation Dice"]
     return sortable(header, lines, "rows")
 
 
@@ -88,18 +89,17 @@ def _differences(comparison: Comparison) -> str:
         return ""
     lines = []
     for one in records(table):
-        name, decimals = HEADINGS[one["metric"]]
-        low, high, n = one["low"], one["high"], f"n={one['groups']}"
-        interval = f"{low:+.{decimals}f} to {high:+.{decimals}f}" if np.isfinite(low) else "no interval"
+        of, low, high = metric(one["metric"]), one["low"], one["high"]
+        interval = f"{of.text(low, '+')} to {of.text(high, '+')}" if np.isfinite(low) else "no interval"
         unpaired = f", {one['n_unpaired']} left out" if one["n_unpaired"] else ""
         cells = [
-            number(one["difference"], f"{one['difference']:+.{decimals}f}", f"{interval}, {n}{unpaired}"),
+            number(one["difference"], of.text(one["difference"], "+"), f"{interval}, n={one['groups']}{unpaired}"),
             number(one["effect"], f"{one['effect']:+.2f}"),
             number(one["p"], p_value(one["p"])),
             number(one["p_holm"], p_value(one["p_holm"]), f"of {one['comparisons']}"),
             number(one["groups"], str(one["groups"])),
         ]
-        lines.append(Line([Cell(one["row"]), Cell(name), *cells]))
+        lines.append(Line([Cell(one["row"]), Cell(of.title), *cells]))
     header = ["row", "metric", "row minus reference", "effect", "p", "p, Holm", "groups"]
     text = (
         f"Reference: {comparison.reference}. Paired by group; Wilcoxon signed-rank test; effect: matched-pairs "
@@ -164,12 +164,12 @@ def _cost(comparison: Comparison) -> str:
     return f'<h3>Cost of training</h3><p class="note">{text}</p>{sortable(header, lines, "rows")}'
 
 
-def _value(found: tuple[float, float, float, int] | None, decimals: int) -> Cell:
+def _value(found: tuple[float, float, float, int] | None, metric: Metric) -> Cell:
     if found is None or np.isnan(found[0]):
         return Cell("–", np.nan)
     mean, low, high, groups = found
-    interval = f"{low:.{decimals}f}–{high:.{decimals}f}, " if np.isfinite(low) else ""
-    return Cell(f"{mean:.{decimals}f}", mean, f"{interval}n={groups}")
+    interval = f"{metric.text(low)}–{metric.text(high)}, " if np.isfinite(low) else ""
+    return Cell(metric.text(mean), mean, f"{interval}n={groups}")
 
 
 def _mean_sd(mean: float, sd: float, decimals: int) -> Cell:

@@ -1,32 +1,15 @@
 """The tables of a report: what they say, as CSV, Markdown and LaTeX."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lexy.report.markdown import QUALITIES
+from lexy.evaluation.metrics import Metric, in_order, metric
+from lexy.report.markdown import escaped, markdown_table
 from lexy.report.sweep.grouping import Comparison
 
-HEADINGS = {  # metric → its heading and decimals, in the order of the tables
-    **{name: QUALITIES[name] for name in ("dice", "dice_worst_frame", "dice_one_step")},
-    "dice_drop": ("one-step minus free-running", 3),
-    "dice_first_frame": ("Dice, first frame", 3),
-    "dice_last_frame": ("Dice, last frame", 3),
-    "ever_below_0.7": ("videos ever below 0.7", 3),
-    "iou": ("IoU", 3),
-    "sensitivity": ("sensitivity", 3),
-    "specificity": ("specificity", 3),
-    "nc_error": QUALITIES["nc_error"],
-    "hd95": QUALITIES["hd95"],
-    "hd95_um": QUALITIES["hd95_um"],
-    "hausdorff": ("Hausdorff, px", 2),
-    "hausdorff_um": ("Hausdorff, µm", 2),
-    "mean_surface_distance": ("surface distance, px", 2),
-    "mean_surface_distance_um": ("surface distance, µm", 2),
-    "surface_dice": ("surface Dice", 3),
-}
 TEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -42,34 +25,33 @@ TEX = {
 TEX |= {one: "\\" + one for one in "&%$#_{}"}
 
 
-def shown_metrics(comparison: Comparison, among: Sequence[str] = tuple(HEADINGS)) -> list[str]:
-    """Those of the metrics that some row has."""
-    have = set(comparison.summary["metric"])
-    return [name for name in among if name in have]
+def shown_metrics(comparison: Comparison) -> list[Metric]:
+    """Return the metrics that some row has."""
+    return in_order(comparison.summary["metric"])
 
 
-def cell(mean: float, low: float, high: float, groups: int, decimals: int) -> str:
-    """A mean with its interval and the number of groups; – where there is none."""
+def cell(metric: Metric, mean: float, low: float, high: float, groups: int) -> str:
+    """Write a mean with its interval and the number of groups; – where there is none."""
     if np.isnan(mean):
         return "–"
-    interval = "" if np.isnan(low) else f"{low:.{decimals}f}–{high:.{decimals}f}, "
-    return f"{mean:.{decimals}f} ({interval}n={groups})"
+    interval = "" if np.isnan(low) else f"{metric.text(low)}–{metric.text(high)}, "
+    return f"{metric.text(mean)} ({interval}n={groups})"
 
 
 def cells(comparison: Comparison) -> dict[tuple[str, str], tuple[float, float, float, int]]:
-    """(Row, metric) → mean, low, high, groups."""
+    """Index the summary: (row, metric) → mean, low, high, groups."""
     columns = ["row", "metric", "mean", "low", "high", "groups"]
     rows = comparison.summary[columns].itertuples(index=False, name=None)
     return {(row, metric): (mean, low, high, groups) for row, metric, mean, low, high, groups in rows}
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A dict for each row."""
+    """Return a dict for each row."""
     return [dict(zip(map(str, table), row, strict=True)) for row in table.itertuples(index=False, name=None)]
 
 
 def csv(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Every metric of every row: a line for each."""
+    """Make the table of every metric of every row, a line for each."""
     parts = []
     for one in comparisons:
         facts = pd.DataFrame(
@@ -91,23 +73,23 @@ def csv(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def differences_csv(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Every paired difference: a line for each."""
+    """Make the table of every paired difference, a line for each."""
     parts = [one.differences.assign(table=one.title) for one in comparisons if not one.differences.empty]
     return _listed(parts)
 
 
 def markdown(comparisons: Sequence[Comparison]) -> str:
-    """The main metrics, a table for each comparison."""
+    """Write the main metrics as Markdown, a table for each comparison."""
     parts = ["# Comparison\n\nMean (95 % interval, n = groups). Δ: row minus reference, p corrected by Holm.\n"]
     for one in comparisons:
         head, *rows = _grid(one)
-        lines = [_line(head), "|" + "---|" * len(head), *map(_line, rows)]
-        parts.append(f"## {one.title}\n\nReference: {_md(one.reference)}\n\n" + "\n".join(lines) + "\n")
+        table = markdown_table([escaped(text) for text in head], [[escaped(text) for text in row] for row in rows])
+        parts.append(f"## {one.title}\n\nReference: {escaped(one.reference)}\n\n{table}\n")
     return "\n".join(parts)
 
 
 def latex(comparisons: Sequence[Comparison]) -> str:
-    """Likewise as LaTeX: `\\input` it in a document; it needs no package."""
+    """Write the main metrics as LaTeX: `\\input` it in a document; it needs no package."""
     parts = ["% Mean (95 % interval, n = groups). Made by lexy-report.\n"]
     for one in comparisons:
         head, *rows = _grid(one)
@@ -129,44 +111,36 @@ def latex(comparisons: Sequence[Comparison]) -> str:
 
 
 def tex(text: str) -> str:
-    """Text as LaTeX shows it."""
+    """Escape text for LaTeX."""
     return "".join(TEX.get(one, one) for one in " ".join(text.split()))
 
 
 def p_value(p: float) -> str:
-    """As papers give it."""
+    """Write a p value; below 0.001 as <0.001, – for NaN."""
     return "–" if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _grid(comparison: Comparison) -> list[list[str]]:
     """Heading and rows of the main metrics, with the difference of Dice from the reference."""
-    metrics = shown_metrics(comparison, tuple(QUALITIES))
+    metrics = [each for each in shown_metrics(comparison) if each.compared and "means" in each.markdown]
     of, rows = cells(comparison), []
-    delta: Mapping[str, str] = {}
+    delta: dict[str, str] = {}
     if not comparison.differences.empty:
         dice = comparison.differences[comparison.differences["metric"] == "dice"]
-        delta = {one["row"]: f"{one['difference']:+.3f} (p {p_value(one['p_holm'])})" for one in records(dice)}
+        delta = {
+            one["row"]: f"{metric('dice').text(one['difference'], '+')} (p {p_value(one['p_holm'])})"
+            for one in records(dice)
+        }
     for row in comparison.rows:
-        values = (of.get((row.name, name)) for name in metrics)
-        texts = [
-            "–" if one is None else cell(*one, QUALITIES[name][1]) for name, one in zip(metrics, values, strict=True)
-        ]
+        found = [(each, of.get((row.name, each.name))) for each in metrics]
+        texts = ["–" if values is None else cell(each, *values) for each, values in found]
         rows.append([row.name, *texts, delta.get(row.name, "–")])
-    return [["", *(QUALITIES[name][0] for name in metrics), "Δ Dice"], *rows]
+    return [["", *(each.title for each in metrics), "Δ Dice"], *rows]
 
 
 def _listed(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Under each other, the title of their comparison first."""
+    """Put tables under each other, with the title of their comparison as first column."""
     if not parts:
         return pd.DataFrame(columns=["table", "row", "metric"])
     table = pd.concat(parts, ignore_index=True)
     return table[["table", *(name for name in table if name != "table")]]
-
-
-def _md(text: str) -> str:
-    escaped = "".join(f"\\{one}" if one in "\\|*_`<[" else one for one in text)
-    return " ".join(escaped.split())
-
-
-def _line(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(map(_md, texts)) + " |"

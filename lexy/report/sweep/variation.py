@@ -1,4 +1,4 @@
-"""What differs between the settings of runs, said as shortly as a person would."""
+"""Differences between the settings of runs, and short names for runs that tell them apart."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import PurePath
@@ -13,7 +13,7 @@ ABSENT = "–"
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that make a row of the comparison: without names and paths, seed, fold and repetitions of groups.
+    """Keep the settings that make a row of the comparison: no names and paths, no seed, fold or repeated groups.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 def varied(
     configs: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str, str]] | None = None
 ) -> dict[str, list[str]]:
-    """Settings in which the configs differ.
+    """Find the settings in which the configs differ.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def varied(
 
 
 def row_names(columns: Mapping[str, Sequence[str]], count: int, fallback: str) -> list[str]:
-    """A name for each config, all different, from as few of the varied settings as tell the configs apart.
+    """Name each config, all differently, by as few of the varied settings as tell the configs apart.
 
     Values of groups stand alone (`UNet`), those of other settings with their key (`lr=0.01`); where one is either none
     or one thing, the key says it (`pretrained`, `no pretrained`).
@@ -95,13 +95,13 @@ def row_names(columns: Mapping[str, Sequence[str]], count: int, fallback: str) -
 
 
 def group_choices(overrides: Sequence[str]) -> dict[str, str]:
-    """`model=unet` → {model: unet}; settings (`trainer.max_epochs=3`) are left out."""
+    """Parse group choices, `model=unet` → {model: unet}; settings (`trainer.max_epochs=3`) are left out."""
     pairs = (one.lstrip("+").split("=", 1) for one in map(str, overrides) if "=" in one)
     return {key.split("@")[0].replace("/", "."): value for key, value in pairs if "." not in key}
 
 
 def class_name(node: Any) -> str | None:
-    """Last part of a part's `_target_`; None where there is none."""
+    """Return the class name in a node's `_target_`; None without one."""
     target = node.get("_target_") if isinstance(node, Mapping) else None
     return str(target).rsplit(".", 1)[-1] if target else None
 

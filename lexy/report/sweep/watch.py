@@ -1,4 +1,4 @@
-"""A sweep while it runs, in the terminal; reads nothing but small files."""
+"""A running sweep shown in the terminal; only small files are read."""
 
 import time
 from collections import Counter
@@ -56,7 +56,7 @@ def watch(folders: Sequence[Path], console: Console | None = None, every: float 
 
 
 def view(runs: Sequence[Run]) -> Group:
-    """States, progress, best so far, and what went wrong."""
+    """Show states, progress, the best run so far, and failures with their reasons."""
     states = Counter(run.state for run in runs)
     parts = [Text(f"{count} {state}", style=COLOURS.get(state, "")) for state, count in sorted(states.items())]
     head = Text(f"{len(runs)} runs: ").append_text(Text(", ").join(parts))
@@ -73,7 +73,7 @@ def view(runs: Sequence[Run]) -> Group:
 
 
 def best_dice(run: Run) -> float | None:
-    """From the status, while it runs from `metrics.csv`."""
+    """Return the best validation Dice, from the status, or from `metrics.csv` while the run is going on."""
     given = run.status.get("best_val_dice")
     if given is not None:
         return float(given)
@@ -81,7 +81,7 @@ def best_dice(run: Run) -> float | None:
 
 
 def reached(run: Run) -> tuple[int, int | None]:
-    """Epochs that are behind it, and how many it shall have (None where unknown)."""
+    """Return the epochs done and the epochs planned (None where unknown)."""
     epochs = run.epochs()
     done = int(epochs[-1].get("epoch", -1)) + 1 if epochs else 0
     most = run.status.get("max_epochs")

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lexy.evaluation.half_times import exchange
+from lexy.evaluation.half_times import fitted_curve
 from lexy.io.label_video import write_label_video
 from lexy.predict.segmenter import Prediction
 from lexy.report.video.overlay import Film, write_gif, write_mp4
@@ -41,4 +41,4 @@ def _mean_curve(result: Prediction) -> Any:
         return None
     times = result.nuclei["frame"] if result.cells["unit"].iloc[0] == "frame" else result.nuclei["seconds"]
     time = np.linspace(float(times.min()), float(times.max()), 400)
-    return np.stack([time, exchange(time, result.mean)], axis=1)
+    return np.stack([time, fitted_curve(time, result.mean)], axis=1)

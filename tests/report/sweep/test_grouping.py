@@ -57,7 +57,7 @@ def test_folds_are_joined_and_a_missing_one_is_told(tmp_path):
 def test_folds_that_share_a_group_are_refused(tmp_path):
     for fold in range(2):
         write_run(tmp_path / f"a-0000000{fold}", [[0.5]], settings(fold=fold))
-    with pytest.raises(UserError, match="g000: tested in more than one fold"):
+    with pytest.raises(UserError, match=r"g000: tested in more than one of the runs .*a-00000000, .*a-00000001"):
         compared(tmp_path)
 
 
