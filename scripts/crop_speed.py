@@ -22,8 +22,8 @@ from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops
 from skimage.transform import resize
 
-from lexy.acquire.crop_pool import crops_of
 from lexy.acquire.fields import COMPONENT, read_channel
+from lexy.acquire.process_pool import map_in_processes
 from lexy.data.crop_arrays import CropArrays
 from lexy.data.crops import CropResult, CropRules, crop_field
 from lexy.data.phantom import DIAMETER, phantom_field
@@ -102,7 +102,7 @@ def crop(task: Task) -> CropResult:
 def ours(tasks: list[Task], output: Path) -> int:
     """The project's way; a pool's start counts."""
     arrays, count = CropArrays(output / "crops.zarr"), 0
-    for result in crops_of(tasks, crop, WORKERS):
+    for result in map_in_processes(tasks, crop, WORKERS):
         arrays.append(result.images, result.masks)
         count += len(result.rows)
     arrays.flush()

@@ -24,9 +24,9 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from lexy.acquire.download import DownloadImages
+from lexy.acquire.download.images import DownloadImages
+from lexy.acquire.download.politeness import Politeness
 from lexy.acquire.fields import COMPONENT, read_channel
-from lexy.acquire.http import Politeness
 from lexy.acquire.manifest import ChannelImage, FieldEntry, write_manifest
 
 LATENCY, CONNECTIONS, SIDE = 0.05, 16, 616

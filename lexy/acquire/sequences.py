@@ -1,4 +1,4 @@
-"""A fixed set of synthetic clips on disk, and film strips of some of them."""
+"""Write a fixed set of synthetic clips to disk, with film strips of some of them."""
 
 import fcntl
 import json
@@ -26,7 +26,7 @@ RECORD = "sequences.json"
 
 
 class WriteSequences:
-    """Write the fixed clips of a split, as any machine shall find them.
+    """Write the fixed clips of a split to disk, the same on any machine.
 
     The folder holds `clips.zarr` (a group with `frames` (N, T, H, W) uint16, where 65,535 is 1, and `masks`
     (N, T, H, W) uint8), `clips.parquet` (a row for each frame, in the arrays' order: `clip`, `video`, `group`, `frame`,
@@ -36,13 +36,15 @@ class WriteSequences:
     Parameters
     ----------
     data : SyntheticSequences
+        Source of the clips.
     folder : str
-        What is made, whole or not at all.
+        Folder to make, whole or not at all.
     split : {'train', 'val', 'test'}
+        Split to write.
     strips : int
-        Clips on the sheet of film strips, spread evenly over the set.
+        Number of clips on the sheet of film strips, spread evenly over the set.
     overwrite : bool
-        Replace a set that was made otherwise.
+        Replace a set that was made with other settings.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class WriteSequences:
         self.strips, self.overwrite = strips, overwrite
 
     def run(self) -> None:
-        """Make the set; do nothing if it is there already, with the same settings.
+        """Make the set, unless it exists with the same settings.
 
         Raises
         ------
@@ -68,7 +70,7 @@ class WriteSequences:
         console = Console(highlight=False, soft_wrap=True)
         settings = {**self.data.settings(), "split": self.split, "fold": self.data.fold}
         with _replacing_folder(self.folder) as partial:
-            if self._is_there(settings):
+            if self._is_current(settings):
                 console.print(f"{self.folder} is up to date (same stills, same settings): nothing to do.")
                 return
             table = self._write(partial, console)
@@ -77,7 +79,7 @@ class WriteSequences:
             write_json(partial / RECORD, record | {"table_sha256": sha256(partial / "clips.parquet")})
         console.print(f"clips: {counts['clips']} from {counts['fields']} fields, {len(table)} frames · {self.folder}")
 
-    def _is_there(self, settings: dict[str, Any]) -> bool:
+    def _is_current(self, settings: dict[str, Any]) -> bool:
         if not self.folder.exists() or not any(self.folder.iterdir()):
             return False
         try:
@@ -96,7 +98,7 @@ class WriteSequences:
         return False
 
     def _write(self, folder: Path, console: Console) -> pd.DataFrame:
-        """Write arrays, table and film strips; give the table."""
+        """Write arrays, table and film strips; return the table."""
         from lexy.report import PHANTOM
         from lexy.report.strips import draw_strips
 
@@ -130,7 +132,7 @@ class WriteSequences:
 
 
 def _rows(clip: Clip, first: int) -> pd.DataFrame:
-    """A row for each frame of a batch whose first clip has this place in the arrays."""
+    """Return a row for each frame of a batch whose first clip has index `first` in the arrays."""
     count, time = clip["frame"].shape
     return pd.DataFrame(
         {
@@ -145,7 +147,7 @@ def _rows(clip: Clip, first: int) -> pd.DataFrame:
 
 @contextmanager
 def _replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `path`; if the block leaves something in it, move it into place."""
+    """Yield a hidden folder beside `path`; move it into place if the block leaves something in it."""
     partial, previous = (path.with_name(f".{path.name}.{state}") for state in ("partial", "previous"))
     partial.mkdir(parents=True, exist_ok=True)
     lock = os.open(partial, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Any number of fields, once each, in the order of their names, in constant memory."""
+"""Collect any number of fields in constant memory: each once, in the order of their names."""
 
 import hashlib
 import json
@@ -16,19 +16,19 @@ INSERT = "INSERT INTO fields VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET e
 
 
 class FieldTable:
-    """A table of fields in a file that is there only as long as the block.
+    """A table of fields in a temporary SQLite file, removed at the end of the block.
 
     Parameters
     ----------
     path : Path
-        The file; a left-over of a run that was killed is replaced.
+        The file; replaced if a killed run left it behind.
     seed : int
-        Of the draw. What is drawn depends on the seed and the fields' names alone.
+        Seed of `sample`. A sample depends on the seed and the fields' names alone.
 
     Raises
     ------
     OSError
-        It cannot be written.
+        If the file cannot be written.
     """
 
     def __init__(self, path: Path, seed: int) -> None:
@@ -37,41 +37,41 @@ class FieldTable:
     def __enter__(self) -> "FieldTable":
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.unlink(missing_ok=True)
-        with _writing():
-            self._base = sqlite3.connect(self.path, isolation_level=None)
-            self._base.execute("PRAGMA journal_mode = OFF")
-            self._base.execute("PRAGMA synchronous = OFF")
-            self._base.execute("CREATE TABLE fields (name TEXT PRIMARY KEY, lot BLOB, entry TEXT) WITHOUT ROWID")
-            self._base.execute("BEGIN")
+        with _sqlite_as_os_error():
+            self._database = sqlite3.connect(self.path, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = OFF")
+            self._database.execute("PRAGMA synchronous = OFF")
+            self._database.execute("CREATE TABLE fields (name TEXT PRIMARY KEY, lot BLOB, entry TEXT) WITHOUT ROWID")
+            self._database.execute("BEGIN")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._base.close()
+        self._database.close()
         self.path.unlink(missing_ok=True)
 
     def add(self, entry: FieldEntry) -> None:
-        """Add a field; of several with one name the first by antibody, cell line and gene counts, whenever it comes."""
+        """Add a field; of several with one name keep the first in the order of antibody, cell line and gene."""
         lot = hashlib.sha256(f"{self.seed} {entry.field}".encode()).digest()
-        row = entry.field, lot, json.dumps(entry, default=_by_name, ensure_ascii=False)
-        with _writing():
-            self._base.execute(INSERT, row)
+        row = entry.field, lot, json.dumps(entry, default=_as_dict, ensure_ascii=False)
+        with _sqlite_as_os_error():
+            self._database.execute(INSERT, row)
         self.added += 1
 
     def __len__(self) -> int:
-        count: int = self._base.execute("SELECT count(*) FROM fields").fetchone()[0]
+        count: int = self._database.execute("SELECT count(*) FROM fields").fetchone()[0]
         return count
 
-    def draw(self, number: int | None) -> Iterator[FieldEntry]:
-        """That many fields drawn by lot, or all of them, in the order of their names.
+    def sample(self, number: int | None) -> Iterator[FieldEntry]:
+        """Iterate over a random sample of the fields, in the order of their names.
 
         Parameters
         ----------
         number : int or None
-            How many. A smaller draw is part of a larger one.
+            Size of the sample; None: all fields. A smaller sample is part of a larger one.
         """
-        rows = self._base.execute(
+        rows = self._database.execute(
             "SELECT entry FROM fields WHERE name IN (SELECT name FROM fields ORDER BY lot LIMIT ?) ORDER BY name",
             (-1 if number is None else number,),
         )
@@ -82,12 +82,12 @@ class FieldTable:
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def _sqlite_as_os_error() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:  # the disk is full, the folder cannot be written to
         raise OSError(str(error)) from error
 
 
-def _by_name(value: FieldEntry | ChannelImage) -> dict[str, Any]:
+def _as_dict(value: FieldEntry | ChannelImage) -> dict[str, Any]:
     return {part.name: getattr(value, part.name) for part in fields(value)}
