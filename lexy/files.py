@@ -5,10 +5,11 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,41 +74,90 @@ def fingerprint(value: Any) -> str:
 
 
 @contextmanager
-def held(folder: Path, patience: float = 1.0) -> Iterator[None]:
-    """Keep every other process from using a folder, until the block or the process ends.
+def locked(path: Path, refusal: str, patience: float = 0.0) -> Iterator[None]:
+    """Hold the lock of a file or folder until the block or the process ends.
 
     Parameters
     ----------
-    folder : Path
+    path : Path
+        An existing file or folder.
+    refusal : str
+        Message for the user if another process holds the lock.
     patience : float
-        Seconds to wait for another process, which may only be looking whether the folder is in use.
+        Seconds to wait for the other process.
 
     Raises
     ------
     UserError
-        Another process has it.
+        If another process holds the lock.
     """
-    handle, end = os.open(folder, os.O_RDONLY), time.monotonic() + patience
+    handle, end = os.open(path, os.O_RDONLY), time.monotonic() + patience
     try:
-        while not _locked(handle, fcntl.LOCK_EX):
+        while not _try_lock(handle, fcntl.LOCK_EX):
             if time.monotonic() >= end:
-                raise UserError(f"{folder} is in use by another process: that run is still going.")
+                raise UserError(refusal)
             time.sleep(0.02)
         yield
     finally:
         os.close(handle)
 
 
+def held(folder: Path) -> AbstractContextManager[None]:
+    """Hold the lock of a run's folder; wait 1 s for a process that only tests whether it is `in_use`."""
+    return locked(folder, f"{folder} is in use by another process: that run is still going.", patience=1)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield a hidden folder beside `path`; move it into place if the block ends well and leaves something in it.
+
+    Parameters
+    ----------
+    path : Path
+        The folder to write, whole or not at all.
+
+    Raises
+    ------
+    UserError
+        If another process writes the same folder.
+    """
+    partial, previous = (path.with_name(f".{path.name}.{state}") for state in ("partial", "previous"))
+    partial.mkdir(parents=True, exist_ok=True)
+    with locked(partial, f"{path}: another process is writing there. Wait for it to end."):
+        empty_folder(partial)  # of what a killed run left
+        if previous.is_dir() and not path.exists():  # killed between the two renames below
+            previous.rename(path)
+        shutil.rmtree(previous, ignore_errors=True)
+        try:
+            yield partial
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        if not any(partial.iterdir()):
+            partial.rmdir()
+            return
+        if path.exists():
+            path.rename(previous)
+        partial.rename(path)
+        shutil.rmtree(previous, ignore_errors=True)
+
+
+def empty_folder(folder: Path) -> None:
+    """Remove everything in a folder."""
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def in_use(folder: Path) -> bool:
-    """Whether a process holds a folder now."""
+    """Return whether a process holds the lock of a folder."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        return not _locked(handle, fcntl.LOCK_SH)
+        return not _try_lock(handle, fcntl.LOCK_SH)
     finally:
         os.close(handle)
 
 
-def _locked(handle: int, kind: int) -> bool:
+def _try_lock(handle: int, kind: int) -> bool:
     try:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -3,16 +3,15 @@
 import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
-from multiprocessing.connection import wait
 from typing import TypeVar
 
 from lexy.errors import UserError
+from lexy.processes import terminate_with_parent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -74,11 +73,4 @@ def _initialise() -> None:
     """Set up a new process before it unpickles a task and so imports the libraries that read these variables."""
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends them
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
-
-
-def _exit_after(parent: int) -> None:
-    wait([parent])
-    os._exit(1)  # the parent was killed: the results are lost
+    terminate_with_parent()

@@ -1,11 +1,6 @@
 """Write a fixed set of synthetic clips to disk, with film strips of some of them."""
 
-import fcntl
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +14,7 @@ from rich.progress import track
 from lexy.clip import Clip
 from lexy.data.synthetic import SyntheticSequences
 from lexy.errors import UserError
-from lexy.files import fingerprint, sha256, write_json
+from lexy.files import fingerprint, replacing_folder, sha256, write_json
 
 FORMAT = 1
 RECORD = "sequences.json"
@@ -69,7 +64,7 @@ class WriteSequences:
         """
         console = Console(highlight=False, soft_wrap=True)
         settings = {**self.data.settings(), "split": self.split, "fold": self.data.fold}
-        with _replacing_folder(self.folder) as partial:
+        with replacing_folder(self.folder) as partial:
             if self._is_current(settings):
                 console.print(f"{self.folder} is up to date (same stills, same settings): nothing to do.")
                 return
@@ -143,31 +138,3 @@ def _rows(clip: Clip, first: int) -> pd.DataFrame:
             "contrast": clip["contrast"].numpy().ravel(),
         }
     )
-
-
-@contextmanager
-def _replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside `path`; move it into place if the block leaves something in it."""
-    partial, previous = (path.with_name(f".{path.name}.{state}") for state in ("partial", "previous"))
-    partial.mkdir(parents=True, exist_ok=True)
-    lock = os.open(partial, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise UserError(f"{path}: another process is writing there. Wait for it to end.") from error
-    try:
-        for leftover in partial.iterdir():  # of a run that was killed
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        if previous.is_dir() and not path.exists():  # killed between the two renames below
-            previous.rename(path)
-        shutil.rmtree(previous, ignore_errors=True)
-        yield partial
-        if any(partial.iterdir()):
-            if path.exists():
-                path.rename(previous)
-            partial.rename(path)
-            shutil.rmtree(previous, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        os.close(lock)

@@ -1,6 +1,5 @@
 """Divide the manifest into consecutive shards, which are labelled and cropped independently of one another."""
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lexy.errors import UserError
+from lexy.files import locked
 
 T = TypeVar("T")
 
@@ -81,11 +81,8 @@ def exclusive(folder: Path, name: str) -> Iterator[None]:
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder / f".{name}.lock"
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"{folder}: another process is at {name} there. Wait for it to end.") from error
+    lock.touch()
+    with locked(lock, f"{folder}: another process is at {name} there. Wait for it to end."):
         try:
             yield
         except UserError:

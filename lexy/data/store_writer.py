@@ -1,8 +1,5 @@
 """Writing a stills store, in one go or as parts that are merged: whole or not at all, in bounded memory."""
 
-import fcntl
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,14 +12,14 @@ from lexy.data.crops import CropResult
 from lexy.data.splits import SPLITS, Group, fold_groups, split_groups
 from lexy.data.store import FORMAT
 from lexy.errors import UserError
-from lexy.files import sha256, write_json
+from lexy.files import empty_folder, replacing_folder, sha256, write_json
 
 WHERE = ("field", "antibody", "cell_line")
 COLUMNS = ("crop", *WHERE, "nucleus", "row", "column", "area", "contrast")
 
 
 class StoreWriter:
-    """Writes a store, or a part of one, in a hidden sibling folder that is moved into place when it is finished.
+    """Write a store, or a part of one, in a hidden sibling folder that is moved into place at the end of the block.
 
     A context manager. Memory is bounded by one shard of each array, plus the manifest's rows (about 0.1 kB per crop
     of merged parts).
@@ -30,12 +27,12 @@ class StoreWriter:
     Parameters
     ----------
     path : str or Path
-        The folder of the store or part. If it exists, finishing replaces it.
+        The folder of the store or part; replaced if it exists, once the new one is finished.
 
     Attributes
     ----------
     folder : Path
-        Where the store is written until it is finished; further files laid there become part of it.
+        Folder in which the store is written; further files in it become part of the store.
 
     Raises
     ------
@@ -47,34 +44,23 @@ class StoreWriter:
         self.path = Path(path).absolute()
         if self.path.exists() and not _replaceable(self.path):
             raise UserError(f"{self.path}: holds other files than a stills store. Name another folder in paths.store.")
-        self.folder = self.path.with_name(f".{self.path.name}.partial")
-        self._previous = self.path.with_name(f".{self.path.name}.previous")
         self._rows: list[dict[str, Any]] = []
         self._parts: list[pd.DataFrame] = []
         self._fields: set[str] = set()
-        self._arrays = CropArrays(self.folder / "crops.zarr")
-        self._lock = -1
+        self._replacing = replacing_folder(self.path)
+        self._is_finished = False
 
     def __enter__(self) -> "StoreWriter":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise UserError(f"{self.path}: another process is writing this store. Wait for it to end.") from error
-        for leftover in self.folder.iterdir():  # of a run that was killed
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        if self._previous.is_dir() and not self.path.exists():  # killed between the two renames of `_move`
-            self._previous.rename(self.path)
-        shutil.rmtree(self._previous, ignore_errors=True)
+        self.folder = self._replacing.__enter__()
+        self._arrays = CropArrays(self.folder / "crops.zarr")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self._lock)
+        if not self._is_finished:
+            empty_folder(self.folder)
+        self._replacing.__exit__(kind, error, trace)
 
     def __len__(self) -> int:
         return len(self._rows) + sum(map(len, self._parts))
@@ -127,7 +113,7 @@ class StoreWriter:
         self._arrays.flush()
         self._write_manifest(self._table())
         write_json(self.folder / "part.json", info)
-        self._move()
+        self._is_finished = True
         return info
 
     def finish(
@@ -190,7 +176,7 @@ class StoreWriter:
             "manifest_sha256": sha256(self._write_manifest(table)),
         }
         write_json(self.folder / "store.json", info)
-        self._move()
+        self._is_finished = True
         return info
 
     def _note(self, fields: Any) -> None:
@@ -206,12 +192,6 @@ class StoreWriter:
         path = self.folder / "manifest.parquet"
         table.to_parquet(path, index=False)
         return path
-
-    def _move(self) -> None:
-        if self.path.exists():
-            self.path.rename(self._previous)
-        self.folder.rename(self.path)
-        shutil.rmtree(self._previous, ignore_errors=True)
 
 
 def _replaceable(path: Path) -> bool:
