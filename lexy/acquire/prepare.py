@@ -197,9 +197,9 @@ class PrepareStills:
         self._summarise(counts)
 
     def _report(self) -> None:
-        from lexy.report.store.page import write_report
+        from lexy.report.store.page import write_store_page
 
-        page = write_report(self.store, self.store.with_name(f"{self.store.name}_report"))
+        page = write_store_page(self.store, self.store.with_name(f"{self.store.name}_report"))
         self._say(f"wrote {page}")
 
     def _entries(self) -> list[FieldEntry]:
