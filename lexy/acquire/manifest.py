@@ -115,7 +115,7 @@ class ManifestWriter:
 
     def add(self, entry: FieldEntry) -> None:
         """Append one field."""
-        self._rows.append(_row(entry))
+        self._rows.append(to_row(entry))
         if len(self._rows) >= BATCH:
             self._flush()
 
@@ -160,7 +160,7 @@ def read_manifest(path: Path) -> list[FieldEntry]:
         raise UserError(f"{path}: no manifest there.") from error
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: no readable manifest ({error}). Remove it and make it again.") from error
-    return [_entry(row) for batch in table.to_batches(BATCH) for row in batch.to_pylist()]
+    return [from_row(row) for batch in table.to_batches(BATCH) for row in batch.to_pylist()]
 
 
 def parse_field_name(field: str) -> tuple[str, str, str]:
@@ -169,17 +169,19 @@ def parse_field_name(field: str) -> tuple[str, str, str]:
     return (match["plate"], match["well"], match["number"]) if match else ("", "", "")
 
 
-def _row(entry: FieldEntry) -> dict[str, Any]:
+def to_row(entry: FieldEntry) -> dict[str, Any]:
+    """Return a field as a flat dict of plain values, with columns of the channels that have an image."""
     row: dict[str, Any] = {name: getattr(entry, name) for name in TEXTS} | {"locations": list(entry.locations)}
     for channel, image in entry.images.items():
         row |= {f"{channel}_{part}": getattr(image, part) for part in ("file", "address", "sha256")}
     return row
 
 
-def _entry(row: dict[str, Any]) -> FieldEntry:
+def from_row(row: Mapping[str, Any]) -> FieldEntry:
+    """Return the field that `to_row` made a row of; columns without an image may be None or missing."""
     images = {
         channel: ChannelImage(*(row[f"{channel}_{part}"] for part in ("file", "address", "sha256")))
         for channel in CHANNELS
-        if row[f"{channel}_file"] is not None
+        if row.get(f"{channel}_file") is not None
     }
     return FieldEntry(images=images, locations=tuple(row["locations"]), **{name: row[name] for name in TEXTS})

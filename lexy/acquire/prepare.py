@@ -121,7 +121,7 @@ class PrepareStills:
         self.splitting = {"fractions": list(map(float, fractions)), "folds": folds, "group": group, "seed": seed}
         self.merge = MergeCrops(self.crop, self.work, self.store, self.splitting, overwrite)
         self.max_failed_share = max_failed_share
-        self.console = Console()
+        self.console = Console(highlight=False, markup=False, soft_wrap=True)
 
     def settings(self) -> dict[str, Any]:
         """Return everything but the images that decides the content of the store, as plain values."""
@@ -173,7 +173,7 @@ class PrepareStills:
         entries = self._entries()
         results = self._each_shard("label", self.label.run, entries)
         failed = sum(len(result["problems"]) for result in results)
-        self._say(
+        self.console.print(
             f"label: {sum(result['fields'] for result in results)} fields, "
             f"{sum(result['nuclei'] for result in results)} nuclei, {failed} fields failed"
         )
@@ -181,7 +181,7 @@ class PrepareStills:
     def _crop(self) -> None:
         entries = self._entries()
         results = self._each_shard("crop", self.crop.run, entries)
-        self._say(f"crop: {sum(result['crops'] for result in results)} crops")
+        self.console.print(f"crop: {sum(result['crops'] for result in results)} crops")
 
     def _each_shard(self, name: str, run: ShardRun, entries: list[FieldEntry]) -> list[dict[str, Any]]:
         columns = TextColumn(f"[bold]{name}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -193,14 +193,14 @@ class PrepareStills:
     def _store(self) -> None:
         counts, written = self.merge.run(self.all_shards, self._entries(), self.settings())
         if not written:
-            self._say(f"{self.store} is up to date (same files, same settings): nothing to do.")
+            self.console.print(f"{self.store} is up to date (same files, same settings): nothing to do.")
         self._summarise(counts)
 
     def _report(self) -> None:
         from lexy.report.store.page import write_store_page
 
         page = write_store_page(self.store, self.store.with_name(f"{self.store.name}_report"))
-        self._say(f"wrote {page}")
+        self.console.print(f"wrote {page}")
 
     def _entries(self) -> list[FieldEntry]:
         path = self.work / "downloaded.parquet"
@@ -210,7 +210,7 @@ class PrepareStills:
 
     def _summarise(self, counts: dict[str, Any]) -> None:
         splits = ", ".join(f"{name} {counts['crops_per_split'][name]}" for name in SPLITS)
-        self._say(
+        self.console.print(
             f"fields: {counts['found']} found, {counts['fields']} used, {counts['failed']} failed, "
             f"{counts['crowded']} dropped (crowded) · nuclei: {counts['crops']} crops ({splits})"
         )
@@ -220,6 +220,3 @@ class PrepareStills:
                 f"prepare.max_failed_share={self.max_failed_share:g}. The store was written; fields and reasons are in "
                 f"{self.store / REPORT}."
             )
-
-    def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)

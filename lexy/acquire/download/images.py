@@ -57,7 +57,7 @@ class DownloadImages:
         self.folder = Path(mirror).expanduser() if mirror and "://" not in mirror else None
         if mirror and self.folder is None:
             self.politeness = replace(politeness, hosts=(*politeness.hosts, _mirror_host(mirror)))
-        self.console = Console()
+        self.console = Console(highlight=False, markup=False, soft_wrap=True)
 
     def settings(self) -> dict[str, Any]:
         """Return how images are fetched, as plain values."""
@@ -96,7 +96,7 @@ class DownloadImages:
             missing = [image for image in images if not journal.is_current(image.file)]
             info = finished_record(marker, inputs) if manifest.is_file() and not missing else None
             if info:
-                self._say(f"download: all {len(images)} images are known to be whole: nothing to do.")
+                self.console.print(f"download: all {len(images)} images are known to be whole: nothing to do.")
             else:
                 for outdated in (marker, manifest):
                     outdated.unlink(missing_ok=True)
@@ -139,7 +139,7 @@ class DownloadImages:
             return {}
         fetcher = ImageFetcher(fields, journal, self.politeness, web=self.folder is None)
         fetcher.run(missing, self.console)
-        self._say(f"download: {fetcher.summary()}")
+        self.console.print(f"download: {fetcher.summary()}")
         return fetcher.failures
 
     def _check_failures(self, counts: dict[str, int], report: Path) -> None:
@@ -151,10 +151,7 @@ class DownloadImages:
                 f"{failed}, more than download.max_failed_share={self.max_failed_share:g} of the fields. Files and "
                 f"reasons are in {report}. The same again asks for them once more; all other fields can be used."
             )
-        self._say(f"download: {failed}; files and reasons are in {report}")
-
-    def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(f"download: {failed}; files and reasons are in {report}")
 
 
 def _size_mismatches(

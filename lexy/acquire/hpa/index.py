@@ -79,7 +79,7 @@ class IndexAtlas:
         self.cell_lines, self.reliability = tuple(cell_lines), tuple(reliability)
         self.antibodies = tuple(map(str, antibodies))
         self.max_fields, self.seed, self.politeness = max_fields, seed, politeness
-        self.console = Console()
+        self.console = Console(highlight=False, markup=False, soft_wrap=True)
 
     def settings(self) -> dict[str, Any]:
         """Return what decides which fields there are, as plain values."""
@@ -120,7 +120,7 @@ class IndexAtlas:
         """
         files = source_files(self.source, work, self.politeness, self.console)
         writer = IndexWriter(work, self.settings(), self._filters())
-        return writer.write(lambda: self._read(files), {file.name: sha256(file) for file in files}, self.console)
+        return writer.write(lambda: self._read(files), {file.name: sha256(file) for file in files})
 
     def _read(self, files: Iterable[Path]) -> Iterator[FieldEntry | LeftOut]:
         for file in files:

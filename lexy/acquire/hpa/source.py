@@ -63,7 +63,7 @@ def _downloaded(address: str, work: Path, politeness: Politeness, console: Conso
     suffix = ".xml.gz" if urlsplit(address).path.endswith(".gz") else ".xml"
     file, note = work / f"index_source{suffix}", work / "index_source.json"
     if file.is_file() and note.is_file() and json.loads(note.read_text()) == {"address": address, "file": file.name}:
-        console.print(f"index: {file} is from this address already; remove it to download it anew.", soft_wrap=True)
+        console.print(f"index: {file} is from this address already; remove it to download it anew.")
         return file
     note.unlink(missing_ok=True)
     fetch_file(address, file, politeness, max_bytes=MAX_BYTES)

@@ -5,12 +5,10 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from lexy.acquire.manifest import ChannelImage, FieldEntry
+from lexy.acquire.manifest import FieldEntry, from_row, to_row
 
 INSERT = "INSERT INTO fields VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET entry = min(entry, excluded.entry)"
 
@@ -54,7 +52,7 @@ class FieldTable:
     def add(self, entry: FieldEntry) -> None:
         """Add a field; of several with one name keep the first in the order of antibody, cell line and gene."""
         lot = hashlib.sha256(f"{self.seed} {entry.field}".encode()).digest()
-        row = entry.field, lot, json.dumps(entry, default=_as_dict, ensure_ascii=False)
+        row = entry.field, lot, json.dumps(to_row(entry), ensure_ascii=False)
         with _sqlite_as_os_error():
             self._database.execute(INSERT, row)
         self.added += 1
@@ -76,9 +74,7 @@ class FieldTable:
             (-1 if number is None else number,),
         )
         for (text,) in rows:
-            row = json.loads(text)
-            images = {channel: ChannelImage(**image) for channel, image in row.pop("images").items()}
-            yield FieldEntry(images=images, locations=tuple(row.pop("locations")), **row)
+            yield from_row(json.loads(text))
 
 
 @contextmanager
@@ -87,7 +83,3 @@ def _sqlite_as_os_error() -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:  # the disk is full, the folder cannot be written to
         raise OSError(str(error)) from error
-
-
-def _as_dict(value: FieldEntry | ChannelImage) -> dict[str, Any]:
-    return {part.name: getattr(value, part.name) for part in fields(value)}

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt
-from rich.console import Console
 
 from lexy.acquire.fields import EXPECTED, FieldFiles, Problem, find_fields
 from lexy.acquire.index.field_filter import FieldFilter, antibody_names
@@ -81,7 +80,7 @@ class IndexFolder:
         filters = [FieldFilter("antibodies", "antibody", self.antibodies, antibody_names)]
         listing = fingerprint([[image.file for image in entry.images.values()] for entry in usable])
         source = {"listing": listing, "left_out": [[problem.file, problem.reason] for problem in problems]}
-        return IndexWriter(work, self.settings(), filters).write(records, source, Console())
+        return IndexWriter(work, self.settings(), filters).write(records, source)
 
 
 def _entry(files: FieldFiles, root: Path) -> FieldEntry:

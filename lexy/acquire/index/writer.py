@@ -52,10 +52,8 @@ class IndexWriter:
             work / name for name in ("index.parquet", "index.json", ".index.sqlite")
         )
 
-    def write(
-        self, records: Callable[[], Iterator[FieldEntry | LeftOut]], source: dict[str, Any], console: Console
-    ) -> dict[str, Any]:
-        """Write both files, unless they exist for the same settings and source.
+    def write(self, records: Callable[[], Iterator[FieldEntry | LeftOut]], source: dict[str, Any]) -> dict[str, Any]:
+        """Write both files, unless they exist for the same settings and source; print the counts.
 
         Parameters
         ----------
@@ -63,8 +61,6 @@ class IndexWriter:
             Iterates over everything the source lists.
         source : dict
             Identifies the contents of the source; plain values.
-        console : Console
-            Gets a table of the counts.
 
         Returns
         -------
@@ -85,6 +81,7 @@ class IndexWriter:
                 counts = self._collect(records())
                 info = {"inputs": inputs, "settings": self.settings, "source": source, "counts": counts}
                 write_json(self.marker, info)
+        console = Console()
         console.print(title, markup=False, highlight=False, soft_wrap=True)
         console.print(_counts_table(info["counts"]))
         return info["counts"]
