@@ -1,4 +1,4 @@
-"""Writing files so that no half-written one is ever taken for a whole one."""
+"""Files and folders: written whole or not at all, and by one process at a time."""
 
 import errno
 import fcntl
@@ -8,8 +8,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,50 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_folder(path: Path, *, last: Collection[str], busy: str) -> Iterator[Path]:
+    """Give a hidden folder beside `path`; move it into place when the block ends well, remove it otherwise.
+
+    What a process that was killed has left, there or between the two renames, is put right first.
+
+    Parameters
+    ----------
+    path : Path
+        The folder that shall exist, whole, after the block. What was there is replaced.
+    last : collection of str
+        Files of which one is written last: without any of them nothing is moved.
+    busy : str
+        What a user is told if another process is at it.
+
+    Yields
+    ------
+    Path
+        An empty folder, to be filled by the caller.
+
+    Raises
+    ------
+    UserError
+        Another process is at it.
+    """
+    partial, previous = (path.with_name(f".{path.name}.{state}") for state in ("partial", "previous"))
+    partial.mkdir(parents=True, exist_ok=True)
+    with held(partial, busy, patience=0):
+        for leftover in partial.iterdir():
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        if previous.is_dir() and not path.exists():
+            previous.rename(path)
+        shutil.rmtree(previous, ignore_errors=True)
+        try:
+            yield partial
+            if any((partial / name).exists() for name in last):
+                if path.exists():
+                    path.rename(previous)
+                partial.rename(path)
+                shutil.rmtree(previous, ignore_errors=True)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with replacing(path) as temporary:
@@ -53,7 +97,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def written_nowhere(error: Exception) -> UserError | None:
-    """What to tell a user whose disk is full, or whose folder cannot be written to; None for any other error."""
+    """Return what to tell a user whose disk is full, or whose folder cannot be written to; None for any other error."""
     if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
         place = f"{error.filename}: " if error.filename else ""
         return UserError(f"{place}{error.strerror}. Nothing is half-written. Make room, or give another folder.")
@@ -63,101 +107,56 @@ def written_nowhere(error: Exception) -> UserError | None:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(value: Any) -> str:
-    """SHA-256 of a value made of plain dicts, lists, strings and numbers (key order does not matter)."""
+    """Return the SHA-256 of a value made of plain dicts, lists, strings and numbers (key order does not matter)."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @contextmanager
-def locked(path: Path, refusal: str, patience: float = 0.0) -> Iterator[None]:
-    """Hold the lock of a file or folder until the block or the process ends.
+def held(path: Path, busy: str | None = None, patience: float = 1.0) -> Iterator[None]:
+    """Keep every other process from using a file or folder, until the block or the process ends.
 
     Parameters
     ----------
     path : Path
-        An existing file or folder.
-    refusal : str
-        Message for the user if another process holds the lock.
+        What exists.
+    busy : str or None
+        What a user is told if another process has it; None: that a run is still going.
     patience : float
-        Seconds to wait for the other process.
+        Seconds to wait for another process, which may only be looking whether the folder is in use.
 
     Raises
     ------
     UserError
-        If another process holds the lock.
+        Another process has it.
     """
-    handle, end = os.open(path, os.O_RDONLY), time.monotonic() + patience
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # NFS locks files that are open for writing
+    end = time.monotonic() + patience
     try:
-        while not _try_lock(handle, fcntl.LOCK_EX):
+        while not _locked(handle, fcntl.LOCK_EX):
             if time.monotonic() >= end:
-                raise UserError(refusal)
+                raise UserError(busy or f"{path} is in use by another process: that run is still going.")
             time.sleep(0.02)
         yield
     finally:
         os.close(handle)
 
 
-def held(folder: Path) -> AbstractContextManager[None]:
-    """Hold the lock of a run's folder; wait 1 s for a process that only tests whether it is `in_use`."""
-    return locked(folder, f"{folder} is in use by another process: that run is still going.", patience=1)
-
-
-@contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside `path`; move it into place if the block ends well and leaves something in it.
-
-    Parameters
-    ----------
-    path : Path
-        The folder to write, whole or not at all.
-
-    Raises
-    ------
-    UserError
-        If another process writes the same folder.
-    """
-    partial, previous = (path.with_name(f".{path.name}.{state}") for state in ("partial", "previous"))
-    partial.mkdir(parents=True, exist_ok=True)
-    with locked(partial, f"{path}: another process is writing there. Wait for it to end."):
-        empty_folder(partial)  # of what a killed run left
-        if previous.is_dir() and not path.exists():  # killed between the two renames below
-            previous.rename(path)
-        shutil.rmtree(previous, ignore_errors=True)
-        try:
-            yield partial
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
-        if not any(partial.iterdir()):
-            partial.rmdir()
-            return
-        if path.exists():
-            path.rename(previous)
-        partial.rename(path)
-        shutil.rmtree(previous, ignore_errors=True)
-
-
-def empty_folder(folder: Path) -> None:
-    """Remove everything in a folder."""
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
 def in_use(folder: Path) -> bool:
-    """Return whether a process holds the lock of a folder."""
+    """Return whether a process holds a folder now."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        return not _try_lock(handle, fcntl.LOCK_SH)
+        return not _locked(handle, fcntl.LOCK_SH)
     finally:
         os.close(handle)
 
 
-def _try_lock(handle: int, kind: int) -> bool:
+def _locked(handle: int, kind: int) -> bool:
     try:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,22 +1,23 @@
-"""Child processes that do not outlive their parent."""
+"""Processes that end with the one that started them."""
 
 import multiprocessing
-import os
-import signal
+import threading
+from collections.abc import Callable
 from multiprocessing.connection import wait
-from threading import Thread
 
 
-def terminate_with_parent() -> None:
-    """Send this process SIGTERM as soon as the parent that started it by `multiprocessing` has ended.
+def end_with_parent(end: Callable[[], object]) -> None:
+    """Call `end` in this process, started by `multiprocessing`, when its parent is gone.
 
-    A killed parent cannot end its children; without this they would go on working in its folders.
+    A parent that was killed cannot end its children, whose results nobody would take, and two would work in one folder
+    after it is started again.
     """
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        Thread(target=_terminate_after, args=(parent.sentinel,), daemon=True).start()
+    if parent is None:
+        return
 
+    def watch() -> None:
+        wait([parent.sentinel])
+        end()
 
-def _terminate_after(sentinel: int) -> None:
-    wait([sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=watch, daemon=True).start()

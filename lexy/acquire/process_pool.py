@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import chain, islice
 from typing import TypeVar
 
 from lexy.errors import UserError
-from lexy.processes import terminate_with_parent
+from lexy.processes import end_with_parent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -73,4 +74,4 @@ def _initialise() -> None:
     """Set up a new process before it unpickles a task and so imports the libraries that read these variables."""
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends them
-    terminate_with_parent()
+    end_with_parent(partial(os._exit, 1))

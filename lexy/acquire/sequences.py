@@ -64,7 +64,8 @@ class WriteSequences:
         """
         console = Console(highlight=False, soft_wrap=True)
         settings = {**self.data.settings(), "split": self.split, "fold": self.data.fold}
-        with replacing_folder(self.folder) as partial:
+        busy = f"{self.folder}: another process is writing there. Wait for it to end."
+        with replacing_folder(self.folder, last=[RECORD], busy=busy) as partial:
             if self._is_current(settings):
                 console.print(f"{self.folder} is up to date (same stills, same settings): nothing to do.")
                 return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lexy.errors import UserError
-from lexy.files import locked
+from lexy.files import held
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def exclusive(folder: Path, name: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder / f".{name}.lock"
     lock.touch()
-    with locked(lock, f"{folder}: another process is at {name} there. Wait for it to end."):
+    with held(lock, f"{folder}: another process is at {name} there. Wait for it to end.", patience=0):
         try:
             yield
         except UserError:

@@ -1,6 +1,7 @@
 """Writing a stills store, in one go or as parts that are merged: whole or not at all, in bounded memory."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,14 +13,14 @@ from lexy.data.crops import CropResult
 from lexy.data.splits import SPLITS, Group, fold_groups, split_groups
 from lexy.data.store import FORMAT
 from lexy.errors import UserError
-from lexy.files import empty_folder, replacing_folder, sha256, write_json
+from lexy.files import replacing_folder, sha256, write_json
 
 WHERE = ("field", "antibody", "cell_line")
 COLUMNS = ("crop", *WHERE, "nucleus", "row", "column", "area", "contrast")
 
 
 class StoreWriter:
-    """Write a store, or a part of one, in a hidden sibling folder that is moved into place at the end of the block.
+    """Writes a store, or a part of one, in a hidden sibling folder that is moved into place if it is finished.
 
     A context manager. Memory is bounded by one shard of each array, plus the manifest's rows (about 0.1 kB per crop
     of merged parts).
@@ -27,12 +28,12 @@ class StoreWriter:
     Parameters
     ----------
     path : str or Path
-        The folder of the store or part; replaced if it exists, once the new one is finished.
+        The folder of the store or part. If it exists, finishing replaces it.
 
     Attributes
     ----------
     folder : Path
-        Folder in which the store is written; further files in it become part of the store.
+        Where the store is written until it is finished; further files laid there become part of it.
 
     Raises
     ------
@@ -44,23 +45,21 @@ class StoreWriter:
         self.path = Path(path).absolute()
         if self.path.exists() and not _replaceable(self.path):
             raise UserError(f"{self.path}: holds other files than a stills store. Name another folder in paths.store.")
+        self._swap = ExitStack()
         self._rows: list[dict[str, Any]] = []
         self._parts: list[pd.DataFrame] = []
         self._fields: set[str] = set()
-        self._replacing = replacing_folder(self.path)
-        self._is_finished = False
 
     def __enter__(self) -> "StoreWriter":
-        self.folder = self._replacing.__enter__()
+        busy = f"{self.path}: another process is writing this store. Wait for it to end."
+        self.folder = self._swap.enter_context(replacing_folder(self.path, last=["store.json", "part.json"], busy=busy))
         self._arrays = CropArrays(self.folder / "crops.zarr")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._is_finished:
-            empty_folder(self.folder)
-        self._replacing.__exit__(kind, error, trace)
+        self._swap.__exit__(kind, error, trace)
 
     def __len__(self) -> int:
         return len(self._rows) + sum(map(len, self._parts))
@@ -109,11 +108,10 @@ class StoreWriter:
         self._arrays.append_from(path / "crops.zarr")
 
     def finish_part(self, **info: Any) -> dict[str, Any]:
-        """Write manifest and `part.json`, which holds `info` (plain values); move the part into place."""
+        """Write manifest and `part.json`, which holds `info` (plain values)."""
         self._arrays.flush()
         self._write_manifest(self._table())
         write_json(self.folder / "part.json", info)
-        self._is_finished = True
         return info
 
     def finish(
@@ -127,7 +125,7 @@ class StoreWriter:
         source: str = "",
         counts: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Assign splits and folds by group, write manifest and `store.json`, move the store into place.
+        """Assign splits and folds by group, write manifest and `store.json`.
 
         Parameters
         ----------
@@ -176,7 +174,6 @@ class StoreWriter:
             "manifest_sha256": sha256(self._write_manifest(table)),
         }
         write_json(self.folder / "store.json", info)
-        self._is_finished = True
         return info
 
     def _note(self, fields: Any) -> None:
