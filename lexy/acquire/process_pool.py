@@ -73,5 +73,5 @@ def map_in_processes(tasks: Iterable[T], work: Callable[[T], R], workers: int) -
 def _initialise() -> None:
     """Set up a new process before it unpickles a task and so imports the libraries that read these variables."""
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends them
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
     end_with_parent(partial(os._exit, 1))

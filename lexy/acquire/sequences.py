@@ -66,7 +66,7 @@ class WriteSequences:
         settings = {**self.data.settings(), "split": self.split, "fold": self.data.fold}
         busy = f"{self.folder}: another process is writing there. Wait for it to end."
         with replacing_folder(self.folder, last=[RECORD], busy=busy) as partial:
-            if self._is_current(settings):
+            if self._is_there(settings):
                 console.print(f"{self.folder} is up to date (same stills, same settings): nothing to do.")
                 return
             table = self._write(partial, console)
@@ -75,7 +75,7 @@ class WriteSequences:
             write_json(partial / RECORD, record | {"table_sha256": sha256(partial / "clips.parquet")})
         console.print(f"clips: {counts['clips']} from {counts['fields']} fields, {len(table)} frames · {self.folder}")
 
-    def _is_current(self, settings: dict[str, Any]) -> bool:
+    def _is_there(self, settings: dict[str, Any]) -> bool:
         if not self.folder.exists() or not any(self.folder.iterdir()):
             return False
         try:

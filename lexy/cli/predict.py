@@ -183,7 +183,7 @@ def _few(table: Any) -> list[str]:
 def _write(entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
     """Everything that is known of one video, into `folder`; gives its tables of nuclei and of fits."""
     import lexy
-    from lexy.report.video.result_files import write_result_files
+    from lexy.report.video.result_files import write_prediction
 
     folder.mkdir(parents=True, exist_ok=True)
     masks = _masks([*given.mask, *filter(None, [entry.mask])])
@@ -202,7 +202,7 @@ def _write(entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
         folder=folder,
         progress=_progress,
     ) as result:
-        write_result_files(result, folder, film=given.film)
+        write_prediction(result, folder, film=given.film)
         if given.wandb:
             _record(result, given, folder)
         return result.nuclei, result.cells

@@ -14,7 +14,7 @@ def record_prediction(folder: Path, nuclei: pd.DataFrame, cells: pd.DataFrame, *
     Parameters
     ----------
     folder : Path
-        What `lexy.report.video.result_files.write_result_files` has filled.
+        What `lexy.report.video.result_files.write_prediction` has filled.
     nuclei, cells : DataFrame
         Of the prediction.
     **run

@@ -18,7 +18,7 @@ FILES = {
 }
 
 
-def write_result_files(result: Prediction, folder: Path, film: Literal["gif", "mp4"]) -> None:
+def write_prediction(result: Prediction, folder: Path, film: Literal["gif", "mp4"]) -> None:
     """Write labels, tables, film, pictures and page into an existing folder."""
     most = int(result.nuclei["id"].max()) if len(result.nuclei) else 0
     write_labels(folder / "labels.ome.tif", map(result.labels, range(result.n_frames)), result.video, most)
