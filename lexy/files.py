@@ -86,8 +86,11 @@ def replacing_folder(path: Path, *, last: Collection[str], busy: str) -> Iterato
                     path.rename(previous)
                 partial.rename(path)
                 shutil.rmtree(previous, ignore_errors=True)
-        finally:
+                return  # the next process may have made its own hidden folder by now
+            shutil.rmtree(partial)
+        except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
+            raise
 
 
 def write_json(path: Path, value: Any) -> None:

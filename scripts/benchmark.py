@@ -1,10 +1,10 @@
-"""How much faster the project's batched code is than plain loops, as ratios measured in one run.
+"""Measure how much faster the project's batched code is than plain loops, as ratios within one run.
 
     python scripts/benchmark.py
 
-Each pair does the same work: the plain loop as one would write it with scikit-image and scikit-learn, and ours.
-Medians of several rounds, taken in turn so that a machine whose speed drifts slows both. Quote the
-ratios, not the seconds.
+Both sides of a pair do the same work: a plain loop with scikit-image and scikit-learn, and the project's code. They run
+in turn, so that drifting speed of the machine affects both; the figures are medians over rounds. Quote the ratios, not
+the seconds.
 """
 
 import argparse
@@ -48,7 +48,7 @@ Images = NDArray[np.float32]
 
 
 def plain_augmentation(frames: Images, masks: Images, rng: np.random.Generator) -> tuple[Images, Images]:
-    """The affine and the flips of `AFFINE`, image by image with scikit-image."""
+    """Apply the affine and the flips of `AFFINE` image by image with scikit-image."""
     out = []
     for frame, mask in zip(frames, masks, strict=True):
         if rng.random() < 0.5:
@@ -66,7 +66,7 @@ def plain_augmentation(frames: Images, masks: Images, rng: np.random.Generator) 
 
 
 def plain_metrics(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> list[tuple[float, ...]]:
-    """Confusion matrix and Canny-Hausdorff, image by image with scikit-learn and scikit-image."""
+    """Compute confusion matrix and Canny-Hausdorff image by image with scikit-learn and scikit-image."""
     rows: list[tuple[float, ...]] = []
     for one, other in zip(predicted, truth, strict=True):
         tn, fp, fn, tp = confusion_matrix(other.ravel(), one.ravel(), labels=[False, True]).ravel()
@@ -76,7 +76,7 @@ def plain_metrics(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> lis
 
 
 def our_metrics(predicted: Tensor, truth: Tensor) -> tuple[dict[str, Tensor], NDArray[np.float64]]:
-    """The same figures for the whole batch."""
+    """Compute the same metrics for the whole batch."""
     return overlap(predicted, truth), published_hausdorff(predicted, truth)
 
 
@@ -92,7 +92,7 @@ class TrainingStep:
         self.loss = CombinedLoss()
 
     def __call__(self, frames: Tensor, masks: Tensor) -> float:
-        """Forward, backward and the optimiser's step; gives the seconds of forward and backward."""
+        """Run forward, backward and the optimiser's step; return the seconds of forward and backward."""
         self.optimizer.zero_grad()
         begin = time.perf_counter()
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self.fast):
@@ -114,7 +114,7 @@ def plain_epoch(step: TrainingStep, images: Images, masks: Images) -> None:
 
 
 def our_epoch(step: TrainingStep, clips: StillClips, batches: Batches) -> float:
-    """The same through the project's loader, augmentation and metrics; gives the seconds of forward and backward."""
+    """Do the same with the project's loader, augmentation and metrics; return the seconds of forward and backward."""
     network = 0.0
     for index, rows in enumerate(batches):
         clip = AFFINE(clips[rows], (0, 0, index))
@@ -124,7 +124,7 @@ def our_epoch(step: TrainingStep, clips: StillClips, batches: Batches) -> float:
 
 
 def paired(plain: Callable[[], object], ours: Callable[[], object], rounds: int) -> tuple[float, float, float]:
-    """Median seconds of both, and the median of the ratios round by round, after one round to warm up."""
+    """Return the median seconds of both and the median ratio of a round, after one round of warm-up."""
     times = []
     for _ in range(rounds + 1):
         marks = [time.perf_counter()]
@@ -141,7 +141,7 @@ def paired(plain: Callable[[], object], ours: Callable[[], object], rounds: int)
 
 
 def start_seconds(*arguments: str, **environment: str) -> float:
-    """Median wall time of `lexy-train` with these arguments, as a process of its own."""
+    """Return the median wall time of `lexy-train` with these arguments in a separate process."""
     call = [sys.executable, "-m", "lexy.cli.train", *arguments]
     times = []
     for _ in range(6):
@@ -152,7 +152,7 @@ def start_seconds(*arguments: str, **environment: str) -> float:
 
 
 def crop_rows(count: int) -> Iterator[tuple[str, ...]]:
-    """Cropping and storing `count` fields of 2048², and the memory of a quarter of them and of all."""
+    """Time cropping and storing of `count` fields of 2048², and measure memory for a quarter of them and for all."""
 
     def measured(fields: int, how: str = "ours") -> dict[str, float]:
         call = [sys.executable, str(Path(__file__).with_name("crop_speed.py")), f"{folder}/drawn"]
@@ -172,7 +172,7 @@ def crop_rows(count: int) -> Iterator[tuple[str, ...]]:
 
 
 def download_row(count: int) -> tuple[str, ...]:
-    """Fetching, checking and hashing `count` images of 0.3 MB from a server that takes 50 ms for each."""
+    """Time fetching, checking and hashing of `count` images of 0.3 MB from a server with 50 ms latency."""
     call = [sys.executable, str(Path(__file__).with_name("download_speed.py")), f"--files={count}"]
     done = subprocess.run(call, stdout=subprocess.PIPE, check=True, text=True)
     result = json.loads(done.stdout.splitlines()[-1])
@@ -182,7 +182,7 @@ def download_row(count: int) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="rounds of the short measurements (default 7)")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch (default 2)")

@@ -43,7 +43,7 @@ Images = Mapping[str, tuple[NDArray[np.integer], NDArray[np.int32]]]
 
 
 def read_images(folder: Path) -> Images:
-    """Images with their true instances, by name.
+    """Read images and their true instances, by name.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def read_images(folder: Path) -> Images:
 
 
 def make_labeller(text: str) -> Labeller:
-    """The labeller that `NAME,SETTING=VALUE,…` describes.
+    """Build the labeller that `NAME,SETTING=VALUE,…` describes.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def make_labeller(text: str) -> Labeller:
 
 
 def compare(images: Images, labellers: Mapping[str, Labeller], output: Path | None) -> pd.DataFrame:
-    """One row for each labeller and image, and their means.
+    """Return one row for each labeller and image, and their means.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def compare(images: Images, labellers: Mapping[str, Labeller], output: Path | No
 def draw(
     image: NDArray[np.integer], truth: NDArray[np.int32], labels: NDArray[np.int32], title: str, file: Path
 ) -> None:
-    """Image (log brightness), alone and with the outlines of truth and prediction, as a PNG."""
+    """Draw the image (log brightness) alone and with the outlines of truth and prediction; write it as PNG."""
     grey = np.log1p(np.clip(image - np.quantile(image, 0.01), 0, None))
     shown = np.repeat((grey / (grey.max() or 1))[..., None], 3, axis=2)
     outlined = shown.copy()
@@ -147,7 +147,7 @@ def draw(
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="holds NAME_image.EXT and NAME_labels.EXT")
     parser.add_argument("--labeller", action="append", required=True, help="NAME or NAME,SETTING=VALUE,…; repeatable")
@@ -165,7 +165,7 @@ def main() -> None:
 
 
 def show(table: pd.DataFrame) -> None:
-    """Print the scores; - where one is not defined."""
+    """Print the scores, with - for undefined ones."""
     printed = Table(*(Column(name, overflow="fold") for name in table.columns))
     for row in table.to_dict("records"):
         values = row.values()

@@ -1,4 +1,4 @@
-"""How well `lexy-predict` follows the nuclei of a field whose nuclei are known.
+"""Measure how well `lexy-predict` follows the nuclei of a field with known nuclei.
 
     python scripts/compare_tracks.py RESULT/labels.ome.tif reference.tif VIDEO --diameter 16 [--leave-out cells.csv]
 
@@ -27,14 +27,14 @@ IOU = 0.5
 
 
 def pairs(one: Labels, other: Labels) -> dict[int, int]:
-    """Instances of both that overlap by more than `IOU`; above one half there is one partner at most."""
+    """Return pairs of instances with an IoU above `IOU`; above one half, each has at most one partner."""
     matrix = iou_matrix(one, other)
     numbers, others = (np.unique(labels[labels > 0]) for labels in (one, other))
     return {int(numbers[i]): int(others[j]) for i, j in np.argwhere(matrix > IOU)}
 
 
 def followed(reference: Labels) -> list[list[int]]:
-    """Instances of each frame, for every nucleus that plain overlap follows from the first frame to the last."""
+    """Return the instances, frame by frame, of each nucleus that overlap alone follows through all frames."""
     steps = [pairs(a, b) for a, b in pairwise(reference)]
     chains = [[int(number)] for number in np.unique(reference[0]) if number]
     for step in steps:
@@ -45,7 +45,7 @@ def followed(reference: Labels) -> list[list[int]]:
 def mean_curve(
     frames: list[NDArray[np.float32]], labels: Labels, tracks: list[list[int]], diameter: float
 ) -> pd.Series:
-    """Mean N/C of tracks, frame by frame."""
+    """Return the mean N/C of tracks, frame by frame."""
     means = {}
     for time, frame in enumerate(frames):
         table = measure(frame, labels[time], diameter).set_index("id")
@@ -54,7 +54,7 @@ def mean_curve(
 
 
 def inside(labels: Labels, windows: pd.DataFrame) -> set[int]:
-    """Instances whose centroid lies in a window."""
+    """Return the instances whose centroid lies in a window."""
     found: set[int] = set()
     for number in np.unique(labels[labels > 0]):
         row, column = (float(axis.mean()) for axis in np.nonzero(labels == number))
@@ -66,7 +66,7 @@ def inside(labels: Labels, windows: pd.DataFrame) -> set[int]:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("labels", type=Path)
     parser.add_argument("reference", type=Path)

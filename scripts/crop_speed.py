@@ -1,4 +1,4 @@
-"""Cropping of large fields, the plain loop and ours: seconds and peak memory of one process with its workers, as JSON.
+"""Measure cropping of large fields, with a plain loop and with LEXY: seconds and peak memory with workers, as JSON.
 
     python scripts/crop_speed.py FOLDER --fields 200 --how ours
 
@@ -22,8 +22,8 @@ from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops
 from skimage.transform import resize
 
-from lexy.acquire.crop_pool import crops_of
 from lexy.acquire.fields import COMPONENT, read_channel
+from lexy.acquire.process_pool import map_in_processes
 from lexy.data.crop_arrays import CropArrays
 from lexy.data.crops import CropResult, CropRules, crop_field
 from lexy.data.phantom import DIAMETER, phantom_field
@@ -49,7 +49,7 @@ def draw_fields(folder: Path, distinct: int = DISTINCT, side: int = SIDE) -> Non
 
 
 def link_fields(folder: Path, names: Path, count: int) -> list[Task]:
-    """Give the fields in `folder` as `count` fields of different names."""
+    """Return the fields in `folder`, repeated under different names, as `count` fields."""
     drawn = sorted(folder.glob("*_green.jpg"))
     tasks = []
     for at in range(count):
@@ -61,13 +61,13 @@ def link_fields(folder: Path, names: Path, count: int) -> list[Task]:
 
 
 def without_small(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Connected pieces of at least 100 pixels."""
+    """Remove connected pieces of fewer than 100 pixels."""
     pieces = label(mask)
     return mask & (np.bincount(pieces.ravel()) >= 100)[pieces]
 
 
 def plain(tasks: list[Task], output: Path) -> int:
-    """Field after field with scikit-image; everything is kept as floats and saved at the end."""
+    """Crop field after field with scikit-image; keep everything as floats and save it at the end."""
     images, masks, contrasts = [], [], []
     for task in tasks:
         protein = np.asarray(Image.open(task.protein)).astype(np.float32)
@@ -93,16 +93,16 @@ def plain(tasks: list[Task], output: Path) -> int:
 
 
 def crop(task: Task) -> CropResult:
-    """What a worker does."""
+    """Crop one field in a worker process."""
     protein: NDArray[np.integer] = read_channel(task.protein, COMPONENT["green"])
     with Image.open(task.labels) as labels:
         return crop_field(protein, np.asarray(labels), CropRules())
 
 
 def ours(tasks: list[Task], output: Path) -> int:
-    """The project's way; a pool's start counts."""
+    """Crop with the project's code, including the start of the processes."""
     arrays, count = CropArrays(output / "crops.zarr"), 0
-    for result in crops_of(tasks, crop, WORKERS):
+    for result in map_in_processes(tasks, crop, WORKERS):
         arrays.append(result.images, result.masks)
         count += len(result.rows)
     arrays.flush()
@@ -110,14 +110,14 @@ def ours(tasks: list[Task], output: Path) -> int:
 
 
 def peak_memory() -> float:
-    """MB of this process at its largest, plus the largest child once for each worker if there were any (Linux)."""
-    status = Path("/proc/self/status").read_text()  # getrusage would count who started this process, too
+    """Return the peak MB of this process, plus that of the largest child for each worker (Linux)."""
+    status = Path("/proc/self/status").read_text()  # getrusage would include the memory of the parent before exec
     own = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
     return (own + WORKERS * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the drawn fields are, or shall be")
     parser.add_argument("--fields", type=int, default=200, help="number of fields; 0: draw only (default 200)")

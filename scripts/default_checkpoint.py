@@ -1,4 +1,4 @@
-"""Train the network that comes with lexy, on generated cells alone, and pack it.
+"""Train the network that is shipped with lexy on generated cells alone, and pack it.
 
     python scripts/default_checkpoint.py --outputs outputs/default_checkpoint     # about ten minutes on 2 cores
 
@@ -30,7 +30,7 @@ MOVE += ["start=truth"]
 
 
 def pack(folder: Path, target: Path) -> None:
-    """The network and what starts it, in half precision, without the optimiser."""
+    """Return the network and its start network in half precision, without the optimiser."""
     checkpoint = read(folder / "best.ckpt")
     facts = checkpoint[KEY]
     starter = facts["frame_network"]
@@ -43,14 +43,14 @@ def pack(folder: Path, target: Path) -> None:
 
 
 def metrics(folders: dict[str, Path]) -> dict[str, dict[str, float]]:
-    """Means over the test fields."""
+    """Return the means over the test fields."""
     tables = {name: pd.read_csv(folder / "test_summary.csv", index_col=0)["mean"] for name, folder in folders.items()}
     wanted = ["dice", "dice_worst_frame", "hd95", "nc_error"]
     return {name: {key: round(float(table[key]), 4) for key in wanted} for name, table in tables.items()}
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--outputs", type=Path, default=Path("outputs/default_checkpoint"))
     parser.add_argument("--target", type=Path, default=default_checkpoint())

@@ -1,4 +1,4 @@
-"""Download from a server that takes 50 ms for each answer, the plain loop and ours: seconds and MB, as JSON.
+"""Measure downloads from a server with 50 ms latency, with a plain loop and with LEXY: seconds and MB, as JSON.
 
     python scripts/download_speed.py --files 200
 
@@ -24,9 +24,9 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from lexy.acquire.download import DownloadImages
+from lexy.acquire.download.images import DownloadImages
+from lexy.acquire.download.politeness import Politeness
 from lexy.acquire.fields import COMPONENT, read_channel
-from lexy.acquire.http import Politeness
 from lexy.acquire.manifest import ChannelImage, FieldEntry, write_manifest
 
 LATENCY, CONNECTIONS, SIDE = 0.05, 16, 616
@@ -34,7 +34,7 @@ FAST = Politeness(hosts=("127.0.0.1",), connections=CONNECTIONS, rate=1e6)
 
 
 def noise(side: int = SIDE) -> bytes:
-    """A JPEG of noise, about 300 kB."""
+    """Return a JPEG of noise, about 300 kB."""
     buffer = io.BytesIO()
     image = np.random.default_rng(0).integers(0, 255, (side, side)).astype(np.uint8)
     Image.fromarray(image).save(buffer, "JPEG", quality=90)
@@ -46,24 +46,24 @@ class _Handler(BaseHTTPRequestHandler):
     content = noise()
 
     def do_GET(self) -> None:
-        """The same image, whatever is asked for."""
+        """Answer every request with the same image."""
         time.sleep(LATENCY)
         head = f"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {len(self.content)}\r\n\r\n"
         self.wfile.write(head.encode() + self.content)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 def serve(port: Connection) -> None:
-    """Serve for ever, after the port was sent."""
+    """Send the port, then serve forever."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     port.send(server.server_port)
     server.serve_forever()
 
 
 def fields_of(files: int, address: str) -> list[FieldEntry]:
-    """An index of as many files, two to a field."""
+    """Return an index of as many files, two for each field."""
     return [
         FieldEntry(
             field=name,
@@ -77,7 +77,7 @@ def fields_of(files: int, address: str) -> list[FieldEntry]:
 
 
 def plain(entries: Sequence[FieldEntry], folder: Path) -> int:
-    """File after file over one connection that is kept open; bytes."""
+    """Download file after file over one open connection; return the bytes."""
     size = 0
     with httpx.Client() as client:
         for entry in entries:
@@ -93,14 +93,14 @@ def plain(entries: Sequence[FieldEntry], folder: Path) -> int:
 
 
 def ours(entries: Sequence[FieldEntry], folder: Path) -> int:
-    """The project's way, from the index on disk to the manifest; bytes."""
+    """Download with the project's code, from the index on disk to the manifest; return the bytes."""
     folder.mkdir()
     write_manifest(folder / "index.parquet", entries)
     return DownloadImages(FAST).run(folder, folder / "fields")["bytes"]
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=200, help="number of files (default 200)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median is taken (default 3)")

@@ -1,4 +1,4 @@
-"""The study's tables as sweeps: 27 networks on stills, the same on sequences, and U-Nets on videos.
+"""Run the study's tables as sweeps: 27 networks on stills, the same on sequences, and U-Nets on videos.
 
     python scripts/published_tables.py stills --store outputs/data/hpa
     python scripts/published_tables.py sequences --store outputs/data/hpa    # of the networks that `stills` trained
@@ -24,7 +24,7 @@ SMALL_VIDEOS = ["trainer.max_epochs=2", "training.frames=4"]
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("stills", "sequences", "videos"))
     parser.add_argument("--store", type=Path, help="made by lexy-prepare data=hpa")
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def stills(given: argparse.Namespace, extra: list[str]) -> None:
-    """27 networks, one step on stills."""
+    """Train 27 networks on stills and evaluate one step."""
     data = (
         [*SMALL_STILLS, *SMALL, "trainer.max_epochs=4", "trainer.limit_train_batches=5"]
         if given.small
@@ -61,7 +61,7 @@ def stills(given: argparse.Namespace, extra: list[str]) -> None:
 
 
 def sequences(given: argparse.Namespace, extra: list[str]) -> None:
-    """The same networks, rolled out on the published sequences from a warped first mask."""
+    """Evaluate the same networks on the published sequences, from a warped first mask."""
     checkpoints = ",".join(str(folder / "best.ckpt") for folder in _trained(given, ""))
     data = SMALL_CLIPS if given.small else ["data/stills=hpa", f"paths.store={given.store}"]
     outputs = given.outputs / _name("published_sequences", given)
@@ -71,7 +71,7 @@ def sequences(given: argparse.Namespace, extra: list[str]) -> None:
 
 
 def videos(given: argparse.Namespace, extra: list[str]) -> None:
-    """U-Nets on one video after the other, from random weights and from the networks on stills."""
+    """Train U-Nets on one video after the other, from random weights and from the networks on stills."""
     outputs, name = given.outputs, _name("published_videos", given)
     small = [*SMALL, *SMALL_VIDEOS] if given.small else []
     shared = [
@@ -94,7 +94,7 @@ def _name(name: str, given: argparse.Namespace) -> str:
 
 
 def _trained(given: argparse.Namespace, which: str) -> list[Path]:
-    """Folders of the finished networks on stills."""
+    """Return the folders of the finished networks on stills."""
     states = sorted((given.outputs / _name("published_stills", given)).glob(f"{which}*/status.json"))
     found = [path.parent for path in states if json.loads(path.read_text())["state"] == "done"]
     if not found:

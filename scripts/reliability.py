@@ -1,4 +1,4 @@
-"""How well trainings and sweeps stand being disturbed: kills at random moments, jobs that fail in six ways.
+"""Test how trainings and sweeps survive disturbances: kills at random moments, jobs that fail in six ways.
 
     python scripts/reliability.py kills --times 20    # ends like an undisturbed run, whatever was killed when
     python scripts/reliability.py failures            # 24 jobs, 6 of which fail: 18 results, 6 reasons
@@ -24,11 +24,11 @@ TINY = ["data.fields=18", "data.size=64", "data.crop_size=32", "data.batch_size=
 TINY += ["backbone.depth=2", "backbone.normalization=group", "optimizer.lr=1e-2", "trainer.enable_progress_bar=false"]
 TABLES = ("val_summary.csv", "test_summary.csv", "test_frames.parquet")
 TIMES = ["train/clips_per_second", "train/seconds"]
-TESTS = Path(__file__).resolve().parents[1] / "tests" / "sweeps"  # where the callback lies that fails
+TESTS = Path(__file__).resolve().parents[1] / "tests" / "sweeps"  # folder of the failing callback
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("kills", "failures", "memory"))
     parser.add_argument("--times", type=int, default=20, help="kills")
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def kills(work: Path, times: int) -> bool:
-    """A training of 12 epochs, killed at a random moment and resumed, again and again, beside an undisturbed one."""
+    """Kill and resume a training of 12 epochs at random moments, and compare it with an undisturbed one."""
     overrides = [*TINY, "trainer.max_epochs=12", "scheduler=cosine", "callbacks=[default,ema]", "resume=auto"]
     begin = time.monotonic()
     _train(work / "quiet", *overrides).wait()
@@ -66,7 +66,7 @@ def kills(work: Path, times: int) -> bool:
 
 
 def failures(work: Path) -> bool:
-    """A sweep of 24 jobs."""
+    """Run a sweep of 24 jobs, some of which fail."""
     fail = ["+callbacks.fail._target_=failing.Fail", "+callbacks.fail.number=range(0,24)"]
     call = ["-m", *TINY, "trainer.max_epochs=1", *fail, "sweep.time_limit=0.5", "name=s"]
     status = _train(work, *call).wait()
@@ -81,7 +81,7 @@ def failures(work: Path) -> bool:
 
 
 def memory(work: Path) -> bool:
-    """Resident memory of the sweep's own process and the largest of its jobs, as the sweep goes on."""
+    """Measure the resident memory of the sweep's process and of its largest job during the sweep."""
     process = _train(work, "-m", *TINY, "trainer.max_epochs=1", "seed=range(0,20)", "name=m")
     after: dict[int, float] = {}
     while process.poll() is None:
@@ -115,7 +115,7 @@ def _status(work: Path) -> dict[str, str]:
 
 
 def _equal(one: Path, other: Path) -> bool:
-    """Whether two runs give the same figures to the last digit."""
+    """Return whether two runs give the same metrics to the last digit."""
     logs = [pd.read_csv(folder / "metrics.csv").drop(columns=TIMES) for folder in (one, other)]
     return logs[0].equals(logs[1]) and all((one / name).read_bytes() == (other / name).read_bytes() for name in TABLES)
 

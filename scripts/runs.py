@@ -1,4 +1,4 @@
-"""What the scripts that train share."""
+"""Helpers of the scripts that train."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def trained(overrides: list[str], outputs: Path, count: int = 1) -> list[Path]:
-    """Folders of the finished runs of one `lexy-train`; what is done is kept, what was interrupted goes on.
+    """Run `lexy-train` and return the folders of its runs; finished ones are kept, interrupted ones resumed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Speed and memory of what sequences need; `benchmark.py` shows the rows.
+"""Measure speed and memory of work on sequences; `benchmark.py` shows the rows.
 
 python scripts/sequence_speed.py --frames 8 --recompute     # MB that one unrolled training step needs at its peak
 """
@@ -39,7 +39,7 @@ Row = tuple[str, Callable[[], object], Callable[[], object]]
 
 
 def rows(clip: Any, sequences: int) -> list[Row]:
-    """What is measured, the plain way, and ours.
+    """Iterate over what is measured: name, plain loop, project's code.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def rows(clip: Any, sequences: int) -> list[Row]:
 
 
 def published_clips(frames: Tensor, masks: Tensor, count: int) -> list[Clip]:
-    """Batches of published sequences."""
+    """Make batches of published sequences."""
     chosen = torch.arange(count) % len(frames)
     batches: list[Clip] = []
     for part in chosen.split(BATCH):
@@ -97,7 +97,7 @@ def published_clips(frames: Tensor, masks: Tensor, count: int) -> list[Clip]:
 
 
 def plain_mask_noise(masks: Images, rng: np.random.Generator) -> Images:
-    """Track-Net's published previous masks, one by one with scikit-image."""
+    """Make Track-Net's published previous masks one by one with scikit-image."""
     out = []
     for mask in masks:
         scale, shear = rng.uniform(0.01, 0.1, 2)
@@ -107,7 +107,7 @@ def plain_mask_noise(masks: Images, rng: np.random.Generator) -> Images:
 
 
 def plain_clips(images: Images, masks: Images) -> tuple[Images, Images]:
-    """The published sequences, frame by frame with scikit-image and SciPy."""
+    """Make the published sequences frame by frame with scikit-image and SciPy."""
     out = []
     for image, mask in zip(images, masks, strict=True):
         for p, factor in zip(MOTION, INTENSITY, strict=True):
@@ -124,7 +124,7 @@ def plain_clips(images: Images, masks: Images) -> tuple[Images, Images]:
 
 @torch.no_grad()
 def plain_evaluation(network: TrackNet, batches: list[Clip]) -> list[dict[str, float]]:
-    """One sequence at a time; each frame's metrics with scikit-learn, scikit-image and SciPy."""
+    """Evaluate one sequence at a time, each frame with scikit-learn, scikit-image and SciPy."""
     measured = []
     for clip in batches:
         for frames, masks in zip(clip["frames"], clip["masks"], strict=True):
@@ -136,7 +136,7 @@ def plain_evaluation(network: TrackNet, batches: list[Clip]) -> list[dict[str, f
 
 
 def plain_metrics(predicted: NDArray[np.bool_], truth: NDArray[np.bool_], image: Images) -> dict[str, float]:
-    """The metrics of `lexy.evaluation.table.frame_rows` for one image; NaN where one of the masks is empty."""
+    """Compute the metrics of `lexy.evaluation.table.frame_rows` for one image; NaN if a mask is empty."""
     tn, fp, fn, tp = confusion_matrix(truth.ravel(), predicted.ravel(), labels=[False, True]).ravel()
     row: dict[str, float] = {"dice": 2 * tp / max(1, 2 * tp + fp + fn), "iou": tp / max(1, tp + fp + fn)}
     row |= {"sensitivity": tp / max(1, tp + fn), "specificity": tn / max(1, tn + fp)}
@@ -160,7 +160,7 @@ def plain_metrics(predicted: NDArray[np.bool_], truth: NDArray[np.bool_], image:
 
 
 def memory_rows() -> Iterator[tuple[str, str, str, str]]:
-    """Peak memory of one unrolled step beyond that of the process before it, for windows of several lengths."""
+    """Measure the additional peak memory of one unrolled step, for windows of several lengths."""
     for frames in (2, 4, 8, 16):
         plain, recomputed = (_measured(frames, *flag) for flag in ((), ("--recompute",)))
         name = f"memory of an unrolled step, T = {frames}, without and with recomputing, MB"
@@ -173,7 +173,7 @@ def _measured(frames: int, *flags: str) -> float:
 
 
 def step_memory(frames: int, *, recompute: bool) -> float:
-    """MB that a training step on 8 clips of 128 px adds to the process' peak: Track-Net of width 8."""
+    """Return the MB that a training step of Track-Net (width 8, 8 clips of 128 px) adds to the peak of the process."""
     network: Any = TrackNet(partial(Vanilla, width=WIDTH, normalization="group"), feedback="soft")
     images = torch.rand(BATCH, frames, 1, 128, 128)
     clip: Any = {"frames": images, "masks": images.round(), "labelled": torch.ones(BATCH, frames, dtype=torch.bool)}
@@ -185,7 +185,7 @@ def step_memory(frames: int, *, recompute: bool) -> float:
 
 
 def _peak() -> float:
-    """Most memory that this process ever had, MB; `getrusage` would count what its parent had before exec."""
+    """Return the peak memory of this process in MB; `getrusage` would include the parent before exec."""
     return int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]) / 1024
 
 

@@ -1,4 +1,4 @@
-"""The table of docs/results.md: networks and ways of training on synthetic sequences, beside baselines.
+"""Make the table of docs/results.md: networks and ways of training on synthetic sequences, with baselines.
 
     python scripts/sequence_sweep.py train --store outputs/data/hpa64     # hours on 2 cores; a finished run is kept
     python scripts/sequence_sweep.py table --store outputs/data/hpa64
@@ -73,7 +73,7 @@ ROWS: dict[str, list[str]] = {
 
 
 class Run(NamedTuple):
-    """A row with a seed, and its folder once it is trained."""
+    """A row with a seed, and the folder of its training."""
 
     row: str
     seed: int
@@ -81,13 +81,13 @@ class Run(NamedTuple):
 
 
 def runs(outputs: Path) -> list[Run]:
-    """All trainings of the sweep."""
+    """Return all trainings of the sweep."""
     every = [(row, seed) for row in ROWS for seed in (range(3) if row in THREE_SEEDS else range(1))]
     return [Run(row, seed, outputs / f"{_file_name(row)}_{seed}") for row, seed in every]
 
 
 def finished(run: Run) -> Path | None:
-    """The folder of the finished training, if there is one."""
+    """Return the folder of the finished training, or None."""
     for status in run.folder.glob("sequences/*/status.json"):
         if json.loads(status.read_text())["state"] == "done":
             return status.parent
@@ -95,7 +95,7 @@ def finished(run: Run) -> Path | None:
 
 
 def train(outputs: Path, store: Path, rows: list[str], seeds: list[int], at_once: int, extra: list[str]) -> None:
-    """Train what is not finished, `at_once` runs at a time, one thread each; each log lies in the row's folder."""
+    """Train what is not finished, `at_once` runs at a time, one thread each; with a log in the folder of each row."""
 
     def one(run: Run) -> None:
         overrides = [*ROWS[run.row], f"seed={run.seed}", f"paths.outputs={run.folder.resolve()}"]
@@ -114,7 +114,7 @@ def train(outputs: Path, store: Path, rows: list[str], seeds: list[int], at_once
 
 
 class Method(NamedTuple):
-    """Something in the table; `name` is its row, and the digest tells its checkpoints from others.
+    """A method in the table; `name` is its row, `digest` identifies its checkpoints.
 
     `minutes` are those of the training of all networks in it; nan where nothing is trained.
     """
@@ -128,7 +128,7 @@ class Method(NamedTuple):
 
 
 def methods(outputs: Path) -> list[Method]:
-    """Everything in the table; says which rows are not trained yet."""
+    """Return all methods of the table; print the rows that are not trained yet."""
     found = [
         Method("copied first mask", 0, CopiedMask()),
         Method("moved first mask", 0, MovedMask()),
@@ -157,7 +157,7 @@ def methods(outputs: Path) -> list[Method]:
 
 
 def measured(method: Method, data: SyntheticSequences, folder: Path) -> pd.DataFrame:
-    """Per-frame rows on the test split; kept in `folder` for the next table, even if the code changes meanwhile."""
+    """Return per-frame rows on the test split; keep them in `folder` for the next table, even if the code changes."""
     path = folder / f"{_file_name(method.name)}_{method.seed}_{method.digest}.parquet"
     if not path.exists():
         predict = _predictor(method)
@@ -171,7 +171,7 @@ def measured(method: Method, data: SyntheticSequences, folder: Path) -> pd.DataF
 
 
 def table(outputs: Path, store: Path, protocol: str) -> None:
-    """Evaluate everything that is trained; write and print the table of a protocol."""
+    """Evaluate all trained methods; write and print the table of a protocol."""
     data = SyntheticSequences(partial(HPAStills, store=str(store)), PROTOCOLS[protocol])
     folder = outputs / "tables" / f"{protocol}_{data.fingerprint()[:8]}"
     every = methods(outputs)
@@ -193,7 +193,7 @@ def _texts(column: "pd.Series[float]", form: str) -> dict[str, str]:
 
 
 def costs(every: Sequence[Method]) -> pd.DataFrame:
-    """`parameters` in millions and `minutes` of training of each row, means over seeds; NaN where there are none."""
+    """Return `parameters` in millions and `minutes` of training of each row, means over seeds; NaN where unknown."""
     rows = [(method.name, _parameters(method), method.minutes) for method in every]
     table = pd.DataFrame(rows, columns=["method", "parameters", "minutes"])
     return table.groupby("method", sort=False).mean()
@@ -208,19 +208,19 @@ def _file_name(name: str) -> str:
 
 
 def _parameters(method: Method) -> float:
-    """Millions in all networks that are run; nan where there are none."""
+    """Return the parameters, in millions, of all networks of a method; NaN if it has none."""
     networks = (method.network, getattr(method.direction, "network", None))
     count = sum(p.numel() for network in networks if isinstance(network, nn.Module) for p in network.parameters())
     return count / 1e6 if count else math.nan
 
 
 def _minutes(folder: Path) -> float:
-    """Training time of a run, from its epoch log."""
+    """Return the training time of a run in minutes, from its epoch log."""
     return float(pd.read_csv(folder / "metrics.csv")["train/seconds"].sum() / 60)
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "table"))
     parser.add_argument("overrides", nargs="*", help="further overrides for every training")

@@ -1,10 +1,10 @@
-"""The study's chain: stills, then synthetic sequences, then real videos, from scratch and pretrained.
+"""Run the study's chain: stills, then synthetic sequences, then real videos, from scratch and pretrained.
 
     python scripts/study.py --store outputs/data/hpa64 --videos outputs/data/videos     # hours on 2 cores
 
 Each network is trained on sequences made from HPA stills, started from a U-Net that was trained on the stills; then on
 the real videos, cross-validated by cell, once from random weights and once from there. The table that
-`scripts/join_folds.py` makes of the folds is written to `study.csv`. What is done is kept, so it can be run again.
+`scripts/join_folds.py` makes of the folds is written to `study.csv`. Finished runs are kept when it is run again.
 """
 
 import argparse
@@ -29,7 +29,7 @@ VIDEOS = ["-m", "experiment=lexy_videos"]
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", type=Path, required=True, help="made by lexy-prepare data=hpa crops.crop_size=64")
     parser.add_argument("--videos", type=Path, required=True, help="folder of the real videos, see data/layout")

@@ -1,10 +1,10 @@
-"""What sweeps and reports cost beside the trainings.
+"""Measure what sweeps and reports cost in addition to the trainings.
 
     python scripts/sweep_speed.py job        # seconds of a job beyond its training, after the first
     python scripts/sweep_speed.py joblib     # two jobs of a minute at once against one after the other, one thread each
     python scripts/sweep_speed.py report     # lexy-report on 200 runs of 1,000 rows: seconds and size
 
-On phantom data, in a temporary folder. Run it on a machine that does nothing else.
+On phantom data, in a temporary folder. Run it on an idle machine.
 """
 
 import argparse
@@ -25,7 +25,7 @@ MINUTE = ["data.fields=20", "backbone.width=16", "backbone.normalization=group",
 
 
 def job(work: Path) -> None:
-    """Time from one job's end to the next one's, less what its epochs took."""
+    """Measure the time from the end of one job to the end of the next, without its epochs."""
     _sweep(work, *TINY, "trainer.max_epochs=2", "seed=range(0,8)", "name=s")
     ends = sorted(path.stat().st_mtime for path in work.glob("outputs/multirun/*/[0-9]*.json"))
     logs = [pd.read_csv(path) for path in work.glob("outputs/s/*/metrics.csv")]
@@ -35,7 +35,7 @@ def job(work: Path) -> None:
 
 
 def joblib(work: Path) -> None:
-    """The same four jobs by both launchers."""
+    """Time the same four jobs with both launchers."""
     jobs = [*MINUTE, "trainer.max_epochs=20", "seed=range(0,4)"]
     serial = _sweep(work, *jobs, "name=one")
     both = _sweep(work, *jobs, "name=two", "launcher=joblib")
@@ -43,8 +43,8 @@ def joblib(work: Path) -> None:
 
 
 def report(work: Path) -> None:
-    """Of generated runs."""
-    sys.path.insert(0, str(ROOT / "tests" / "report"))
+    """Time the report on generated runs."""
+    sys.path.insert(0, str(ROOT / "tests" / "report" / "sweep"))
     from sweep_files import write_many  # type: ignore[import-not-found]
 
     write_many(work / "many", 200)
@@ -66,7 +66,7 @@ def _environment() -> dict[str, str]:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     measures = {"job": job, "joblib": joblib, "report": report}
     parser.add_argument("what", choices=list(measures))

@@ -1,4 +1,4 @@
-"""The standard comparison as a W&B workspace: quality, drift, learning, pictures, what mattered.
+"""Lay out the standard comparison as a W&B workspace: quality, drift, learning, pictures, importance.
 
     python scripts/wandb_workspace.py ENTITY/PROJECT           # shows it as JSON, sends nothing
     python scripts/wandb_workspace.py ENTITY/PROJECT --save    # lays it out there (needs wandb login)
@@ -19,7 +19,7 @@ PICTURES = ("worst", "median", "best", "curves", "clips")
 
 
 def workspace(entity: str, project: str) -> workspaces.Workspace:
-    """The layout: sections of panels over what `lexy.report.wandb_run` logs."""
+    """Return the layout: sections of panels over what `lexy.report.wandb_run` logs."""
     compared = [each for each in METRICS if each.compared and not each.of_sequences]
     quality = [panels.BarPlot(title=each.title, metrics=[_summary(f"test/{each.name}/mean")]) for each in compared]
     intervals = [
@@ -46,7 +46,7 @@ def _summary(key: str) -> panels.SummaryMetric:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("place", metavar="ENTITY/PROJECT")
     parser.add_argument("--save", action="store_true", help="send it to the W&B server")

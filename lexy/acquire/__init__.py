@@ -1,1 +1,1 @@
-"""Outside world → labelled fields → a store of stills."""
+"""Acquire labelled fields from outside and make a store of stills of them."""

@@ -1,4 +1,4 @@
-"""Stage: fields and their label images → crops, one part of the store for each shard."""
+"""Crop stage: fields and their label images → crops, one part of the store for each shard."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -7,46 +7,46 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lexy.acquire.crop_pool import crops_of
 from lexy.acquire.crop_task import CropTask, crop_files
 from lexy.acquire.label import LabelFields
 from lexy.acquire.manifest import FieldEntry
-from lexy.acquire.shards import Shard, finished
+from lexy.acquire.process_pool import map_in_processes
+from lexy.acquire.shards import Shard, finished_record
 from lexy.data.crops import CropRules
 from lexy.errors import UserError
 from lexy.files import fingerprint
 
 
 class CropFields:
-    """Cuts labelled fields into crops.
+    """Cut labelled fields into crops.
 
     Parameters
     ----------
     rules : CropRules
-        How fields are cut.
+        Sizes and filters of crops.
     label : LabelFields
-        Knows the label images.
+        The label stage, which has the label images.
     work, fields : Path
-        Folder of an acquisition's files and folder of its images.
+        Folder of intermediate files and folder of the images.
     workers : int
-        Processes; with 1 everything happens in this one.
+        Number of processes; with 1 this process does everything.
     """
 
     def __init__(self, rules: CropRules, label: LabelFields, work: Path, fields: Path, workers: int) -> None:
         self.rules, self.label, self.work, self.fields, self.workers = rules, label, work, fields, workers
 
     def part(self, shard: Shard) -> Path:
-        """Where the shard's part of the store is."""
+        """Return the folder of the shard's part of the store."""
         return self.work / "crops" / fingerprint([self.label.settings, asdict(self.rules)])[:12] / shard.name
 
     def inputs(self, entries: Sequence[FieldEntry]) -> str:
-        """Fingerprint of what the crops of these fields are made from."""
+        """Return the fingerprint of everything that decides the crops of these fields."""
         images = [[entry.field, entry.cell_line, entry.images["green"].sha256] for entry in entries]
         return fingerprint([self.label.inputs(entries), asdict(self.rules), images])
 
-    def done(self, shard: Shard, entries: Sequence[FieldEntry]) -> dict[str, Any] | None:
-        """See `LabelFields.done`."""
-        return finished(self.part(shard) / "part.json", self.inputs(shard.of(entries)))
+    def finished(self, shard: Shard, entries: Sequence[FieldEntry]) -> dict[str, Any] | None:
+        """Return the result of `run` for this shard if it is finished and current, else None."""
+        return finished_record(self.part(shard) / "part.json", self.inputs(shard.of(entries)))
 
     def run(self, shard: Shard, entries: Sequence[FieldEntry], advance: Callable[[int], object]) -> dict[str, Any]:
         """Crop one shard.
@@ -54,7 +54,7 @@ class CropFields:
         Parameters
         ----------
         shard, entries, advance
-            As for `LabelFields.run`.
+            As of `LabelFields.run`.
 
         Returns
         -------
@@ -67,11 +67,11 @@ class CropFields:
         UserError
             If the shard is not labelled, or another process crops it.
         """
-        from lexy.data.store_writer import StoreWriter  # pandas and zarr, which the index of an atlas can do without
+        from lexy.data.store_writer import StoreWriter  # imports pandas and zarr, which the index stage does not need
 
-        if (info := self.done(shard, entries)) is not None:
+        if (info := self.finished(shard, entries)) is not None:
             return info
-        labelled = self.label.done(shard, entries)
+        labelled = self.label.finished(shard, entries)
         if labelled is None:
             raise UserError(
                 f"{self.label.folder}: {shard.name} is not labelled with these settings. Run it first: "
@@ -85,7 +85,7 @@ class CropFields:
         notes: list[list[str]] = []
         dropped: Counter[str] = Counter()
         with StoreWriter(self.part(shard)) as writer:
-            results = crops_of(tasks, partial(crop_files, self.rules), self.workers)
+            results = map_in_processes(tasks, partial(crop_files, self.rules), self.workers)
             for entry, result in zip(usable, results, strict=True):
                 advance(1)
                 if isinstance(result, str):

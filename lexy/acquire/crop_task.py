@@ -1,4 +1,4 @@
-"""What a process of the crop stage does; a module of its own, so that such a process imports nothing else."""
+"""Crop one field; in a module of its own, so that the processes of the crop stage import little."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,14 @@ from lexy.io.label_images import read_labels
 
 @dataclass(frozen=True)
 class CropTask:
-    """Protein channel and label image of a field."""
+    """Files of a field: protein channel and label image."""
 
     protein: Path
     labels: Path
 
 
 def crop_files(rules: CropRules, task: CropTask) -> CropResult | str:
-    """Crops of one field, or what is wrong with it."""
+    """Return the crops of one field, or the reason why it cannot be cropped."""
     try:
         protein = read_channel(task.protein, COMPONENT["green"])
         return crop_field(protein, read_labels(task.labels), rules)

@@ -1,4 +1,4 @@
-"""Fields of view on disk: a nuclear stain `…_blue.<ext>` with its protein channel `…_green.<ext>` beside it."""
+"""Find and read fields of view on disk: a nuclear stain `…_blue.<ext>` and its protein channel `…_green.<ext>`."""
 
 import os
 import re
@@ -29,7 +29,7 @@ class Problem:
     file : str
         Path relative to the folder of fields, '/' between its parts.
     reason : str
-        What is wrong with it, in words.
+        Why it could not be used, in words.
     """
 
     file: str
@@ -71,7 +71,7 @@ def find_fields(folder: str | Path) -> tuple[list[FieldFiles], list[Problem]]:
     Returns
     -------
     fields : list of FieldFiles
-        In the order of their names.
+        Fields in the order of their names.
     problems : list of Problem
         One for each field without its other channel, or with two images of the same.
     """
@@ -104,24 +104,24 @@ def _unpaired(blue: list[Path], green: list[Path], root: Path) -> Problem | None
 
 
 def relative(file: Path, root: str | Path) -> str:
-    """Path of `file` below `root`, '/' between its parts."""
+    """Return the path of `file` below `root`, with '/' between its parts."""
     return file.relative_to(root).as_posix()
 
 
 def read_channel(path: Path, component: int) -> NDArray[np.integer]:
-    """Read one channel: grey, or the channel's own component of a colour image.
+    """Read one channel: a grey image, or one component of a colour image.
 
     Parameters
     ----------
     path : Path
         JPEG, PNG or TIFF.
     component : int
-        Of a colour image: 0 red, 1 green, 2 blue.
+        Component of a colour image: 0 red, 1 green, 2 blue.
 
     Returns
     -------
     ndarray of uint8 or uint16, shape (H, W)
-        Raw grey values, not constant.
+        Raw grey values; not constant.
 
     Raises
     ------
@@ -142,7 +142,12 @@ def read_channel(path: Path, component: int) -> NDArray[np.integer]:
 
 
 def read_image(path: Path) -> NDArray[np.generic]:
-    """Read a JPEG, PNG or TIFF as it is: (H, W), or (H, W, C) of a colour image; of a TIFF the first series.
+    """Read a JPEG, a PNG or the first series of a TIFF.
+
+    Returns
+    -------
+    ndarray, shape (H, W), or (H, W, C) for a colour image
+        Values and type as in the file.
 
     Raises
     ------
@@ -155,7 +160,7 @@ def read_image(path: Path) -> NDArray[np.generic]:
         return _read_tiff(path) if path.suffix.lower().startswith(".tif") else _read_pil(path)
     except BadImage:
         raise
-    except UnidentifiedImageError as error:  # its message is a path
+    except UnidentifiedImageError as error:  # its message is only a path
         raise BadImage("unreadable (no known kind of image)") from error
     except Exception as error:  # decoders raise many kinds (OSError, SyntaxError, struct.error, …)
         raise BadImage(f"unreadable or truncated ({str(error) or type(error).__name__})".replace("\n", " ")) from error
@@ -182,15 +187,15 @@ def _read_pil(path: Path) -> NDArray[np.generic]:
     with Image.open(path) as image:
         _check_pixels(image.size)
         image.load()
-        if image.format == "JPEG" and not _ends(path.read_bytes()):  # the decoder fills in grey for what is missing
+        if image.format == "JPEG" and not _has_end_mark(path.read_bytes()):  # the decoder fills missing parts with grey
             raise BadImage("truncated (its end mark is missing)")
-        if image.mode == "I" and image.format == "PNG":  # what older versions make of 16-bit grey
+        if image.mode == "I" and image.format == "PNG":  # older versions of Pillow read 16-bit grey so
             return np.asarray(image).astype(np.uint16)
         return np.asarray(image.convert("RGB") if image.mode in ("1", "P", "CMYK", "YCbCr") else image)
 
 
-def _ends(jpeg: bytes) -> bool:
-    """Whether the last scan is followed by an end mark; nothing within a scan looks like one."""
+def _has_end_mark(jpeg: bytes) -> bool:
+    """Return whether an end mark follows the last scan (the bytes of a scan contain none)."""
     return jpeg.rfind(b"\xff\xd9") > jpeg.rfind(b"\xff\xda")
 
 

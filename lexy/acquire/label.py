@@ -1,4 +1,4 @@
-"""Stage: nuclear stains → label images, cached under the settings that made them."""
+"""Label stage: nuclear stains → label images, cached by the settings that made them."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 from lexy.acquire.fields import COMPONENT, BadImage, read_channel
 from lexy.acquire.labellers import Labeller
 from lexy.acquire.manifest import FieldEntry
-from lexy.acquire.shards import Shard, finished, only_one
+from lexy.acquire.shards import Shard, exclusive, finished_record
 from lexy.files import fingerprint, write_json
 from lexy.io.label_images import read_labels, write_labels
 
-BATCH = 8  # fields in memory at once
+BATCH = 8  # fields in memory at the same time
 
 
 class LabelFields:
-    """Labels the nuclei of fields, one TIFF of 16 bits for each (0 = background, instances from 1).
+    """Label the nuclei of fields: write one 16-bit TIFF for each field (0 = background, instances from 1).
 
-    A label image's name holds the settings' and the nuclear stain's fingerprint: with other settings, or for another
-    image under the same name, there is another file. Existing files are not made again.
+    The path of a label image holds the fingerprints of the settings and of the nuclear stain: other settings, or
+    another image of the same name, give another file. Existing files are not made again.
 
     Parameters
     ----------
     labeller : Labeller
-        Finds the nuclei.
+        Segments the nuclei.
     work, fields : Path
-        Folder of an acquisition's files and folder of its images.
+        Folder of intermediate files and folder of the images.
     """
 
     def __init__(self, labeller: Labeller, work: Path, fields: Path) -> None:
@@ -37,27 +37,27 @@ class LabelFields:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The labeller's; not asked for before they are needed, because weights may have to be read for them."""
+        """Settings of the labeller; determined when first needed, because weights may have to be read for them."""
         return self.labeller.settings()
 
     @property
     def folder(self) -> Path:
-        """Where label images with these settings are."""
+        """Folder of the label images with these settings."""
         return self.work / "labels" / fingerprint(self.settings)[:12]
 
     def file(self, entry: FieldEntry) -> Path:
-        """Where the label image of a field is."""
+        """Return the path of a field's label image."""
         stain = entry.images["blue"]
         return self.folder / f"{stain.file}.{stain.sha256[:12]}.tif"
 
     def inputs(self, entries: Sequence[FieldEntry]) -> str:
-        """Fingerprint of what the label images of these fields are made from."""
+        """Return the fingerprint of everything that decides the label images of these fields."""
         files = [self.file(entry).relative_to(self.folder).as_posix() for entry in entries]
         return fingerprint([self.settings, files])
 
-    def done(self, shard: Shard, entries: Sequence[FieldEntry]) -> dict[str, Any] | None:
-        """What `run` returned for this shard of these fields, if it did."""
-        return finished(self.folder / f"{shard.name}.json", self.inputs(shard.of(entries)))
+    def finished(self, shard: Shard, entries: Sequence[FieldEntry]) -> dict[str, Any] | None:
+        """Return the result of `run` for this shard if it is finished and current, else None."""
+        return finished_record(self.folder / f"{shard.name}.json", self.inputs(shard.of(entries)))
 
     def run(self, shard: Shard, entries: Sequence[FieldEntry], advance: Callable[[int], object]) -> dict[str, Any]:
         """Label one shard.
@@ -65,11 +65,11 @@ class LabelFields:
         Parameters
         ----------
         shard : Shard
-            Which.
+            The part of the manifest to label.
         entries : sequence of FieldEntry
             The whole manifest, with checksums.
         advance : callable
-            Told how many fields have been done since it was told last.
+            Called with the number of fields done since the last call.
 
         Returns
         -------
@@ -79,17 +79,17 @@ class LabelFields:
         Raises
         ------
         UserError
-            If another process labels the same shard, or the labeller cannot work at all.
+            If another process labels the same shard, or the labeller cannot run.
         """
-        if (info := self.done(shard, entries)) is not None:
+        if (info := self.finished(shard, entries)) is not None:
             return info
         own = shard.of(entries)
-        with only_one(self.folder, shard.name):
+        with exclusive(self.folder, shard.name):
             write_json(self.folder / "settings.json", self.settings)
             nuclei, problems = 0, []
             for start in range(0, len(own), BATCH):
                 batch = own[start : start + BATCH]
-                for entry, result in zip(batch, self._batch(batch), strict=True):
+                for entry, result in zip(batch, self._label_batch(batch), strict=True):
                     if isinstance(result, str):
                         problems.append([entry.field, result])
                     else:
@@ -104,8 +104,8 @@ class LabelFields:
             write_json(self.folder / f"{shard.name}.json", info)
         return info
 
-    def _batch(self, entries: Sequence[FieldEntry]) -> list[int | str]:
-        """Number of nuclei of each field, or what is wrong with it."""
+    def _label_batch(self, entries: Sequence[FieldEntry]) -> list[int | str]:
+        """Return the number of nuclei of each field, or the reason why it has no label image."""
         results: dict[int, int | str] = {}
         stains: dict[int, NDArray[np.integer]] = {}
         for at, entry in enumerate(entries):
@@ -118,10 +118,10 @@ class LabelFields:
                 results[at] = str(bad)
         labelled = self.labeller.label(list(stains.values()), [entries[at].field for at in stains]) if stains else []
         for at, labels in zip(stains, labelled, strict=True):
-            results[at] = labels if isinstance(labels, str) else self._keep(entries[at], labels)
+            results[at] = labels if isinstance(labels, str) else self._save(entries[at], labels)
         return [results[at] for at in range(len(entries))]
 
-    def _keep(self, entry: FieldEntry, labels: NDArray[np.int32]) -> int | str:
+    def _save(self, entry: FieldEntry, labels: NDArray[np.int32]) -> int | str:
         try:
             write_labels(self.file(entry), labels)
         except ValueError as error:

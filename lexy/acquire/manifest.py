@@ -1,15 +1,16 @@
-"""The manifest: one row of a Parquet file per field, what is known of it and where its images are and come from.
+"""The manifest: a Parquet file with one row per field, its properties and the files and addresses of its images.
 
-Read and written in batches: the index of the whole atlas is made in constant memory.
+Read and written in batches, so that the index of the whole atlas takes constant memory.
 """
 
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +19,17 @@ from pyarrow.json import ParseOptions, ReadOptions, read_json
 from lexy.errors import UserError
 from lexy.files import replacing
 
-CHANNELS = ("blue", "green", "red", "yellow")
+Channel = Literal["blue", "green", "red", "yellow"]
+CHANNELS: tuple[str, ...] = get_args(Channel)
+REQUIRED_CHANNELS: tuple[Channel, ...] = ("blue", "green")  # nuclear stain and protein
+
+_PART = "[A-Za-z0-9][A-Za-z0-9-]{0,39}"
+FIELD_NAME = (
+    rf"(?P<plate>{_PART})_(?P<well>{_PART})_(?P<number>[0-9]{{1,9}})"
+    rf"(?:_(?!(?:{'|'.join(CHANNELS)})[_.])(?P<suffix>{_PART}))?"
+)
+_FIELD = re.compile(rf"(?:.*/)?{FIELD_NAME}", re.DOTALL)
+
 BATCH = 1000
 TEXTS = ("field", "antibody", "cell_line", "gene", "reliability", "plate", "well", "number", "release")
 SCHEMA = pa.schema(
@@ -37,9 +48,9 @@ class ChannelImage:
     file : str
         Path below the folder of fields, '/' between its parts.
     address : str
-        Where it is downloaded from; empty for an image that has to be there already.
+        Where it is downloaded from; empty for an image that has to exist already.
     sha256 : str
-        Of the file's bytes, 64 hexadecimal digits; empty before the file is there.
+        SHA-256 of the file's bytes, 64 hexadecimal digits; empty before it is downloaded.
     """
 
     file: str
@@ -49,18 +60,18 @@ class ChannelImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldEntry:
-    """What the manifest says of one field of view; texts that are not known are empty.
+    """One field of view, as the manifest records it; unknown texts are empty.
 
     Attributes
     ----------
     field : str
         Unique name, `<antibody>/<plate>_<well>_<number>`: safe as a path, '/' between its parts.
     images : mapping of str to ChannelImage
-        By channel (`blue`, `green`, optionally `red` and `yellow`).
+        Images by channel (`blue`, `green`, optionally `red` and `yellow`).
     antibody, cell_line, gene, reliability, plate, well, number, release : str
-        As the index has them; `number` is the field's number in its well, `release` that of the atlas.
+        As the index has them; `number` is the field's number in its well, `release` the release of the atlas.
     locations : tuple of str
-        Where the protein was seen in this cell line.
+        Locations of the protein in this cell line.
     """
 
     field: str
@@ -77,7 +88,7 @@ class FieldEntry:
 
 
 class ManifestWriter:
-    """Writes a manifest row by row in constant memory; the file appears when the block ends well, whole.
+    """Write a manifest row by row in constant memory; the whole file appears when the block ends without error.
 
     Parameters
     ----------
@@ -104,14 +115,14 @@ class ManifestWriter:
 
     def add(self, entry: FieldEntry) -> None:
         """Append one field."""
-        self._rows.append(_row(entry))
+        self._rows.append(to_row(entry))
         if len(self._rows) >= BATCH:
             self._flush()
 
     def _flush(self) -> None:
         if not self._rows:
             return
-        # By way of JSON, because pa.array imports pandas, which takes more memory than all the rest.
+        # Through JSON, because pa.array imports pandas, which takes more memory than all the rest.
         lines = "\n".join(map(json.dumps, self._rows)).encode()
         schema = ParseOptions(explicit_schema=SCHEMA, unexpected_field_behavior="error")
         self._file.write_table(read_json(io.BytesIO(lines), ReadOptions(use_threads=False), schema))
@@ -119,7 +130,7 @@ class ManifestWriter:
 
 
 def write_manifest(path: Path, entries: Iterable[FieldEntry]) -> None:
-    """Write a whole manifest, in the order given."""
+    """Write a manifest of these fields, in their order."""
     with ManifestWriter(path) as writer:
         for entry in entries:
             writer.add(entry)
@@ -131,12 +142,12 @@ def read_manifest(path: Path) -> list[FieldEntry]:
     Parameters
     ----------
     path : Path
-        Written by `write_manifest` or `ManifestWriter`.
+        A file that `write_manifest` or `ManifestWriter` wrote.
 
     Returns
     -------
     list of FieldEntry
-        In the file's order.
+        The fields in the file's order.
 
     Raises
     ------
@@ -149,20 +160,28 @@ def read_manifest(path: Path) -> list[FieldEntry]:
         raise UserError(f"{path}: no manifest there.") from error
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: no readable manifest ({error}). Remove it and make it again.") from error
-    return [_entry(row) for batch in table.to_batches(BATCH) for row in batch.to_pylist()]
+    return [from_row(row) for batch in table.to_batches(BATCH) for row in batch.to_pylist()]
 
 
-def _row(entry: FieldEntry) -> dict[str, Any]:
+def parse_field_name(field: str) -> tuple[str, str, str]:
+    """Return plate, well and number of a name `<plate>_<well>_<number>`; empty texts for any other name."""
+    match = _FIELD.fullmatch(field)
+    return (match["plate"], match["well"], match["number"]) if match else ("", "", "")
+
+
+def to_row(entry: FieldEntry) -> dict[str, Any]:
+    """Return a field as a flat dict of plain values, with columns of the channels that have an image."""
     row: dict[str, Any] = {name: getattr(entry, name) for name in TEXTS} | {"locations": list(entry.locations)}
     for channel, image in entry.images.items():
         row |= {f"{channel}_{part}": getattr(image, part) for part in ("file", "address", "sha256")}
     return row
 
 
-def _entry(row: dict[str, Any]) -> FieldEntry:
+def from_row(row: Mapping[str, Any]) -> FieldEntry:
+    """Return the field that `to_row` made a row of; columns without an image may be None or missing."""
     images = {
         channel: ChannelImage(*(row[f"{channel}_{part}"] for part in ("file", "address", "sha256")))
         for channel in CHANNELS
-        if row[f"{channel}_file"] is not None
+        if row.get(f"{channel}_file") is not None
     }
     return FieldEntry(images=images, locations=tuple(row["locations"]), **{name: row[name] for name in TEXTS})

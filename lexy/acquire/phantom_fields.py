@@ -1,4 +1,4 @@
-"""Phantom fields as image files, to try the whole chain without data."""
+"""Write phantom fields as image files, to try the whole preparation without data."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,11 +16,11 @@ class WritePhantomFields:
     Parameters
     ----------
     folder : str
-        Where to; made if missing, files of the same name are replaced.
+        Folder of the images; made if it is missing, files of the same name are replaced.
     fields : int
-        How many. Larger than 0.
+        Number of fields, larger than 0.
     seed : int
-        Same seed, same fields; not negative.
+        Seed of the generator; not negative.
     size : int
         Side of a field in pixels, at least 64.
     """
@@ -36,7 +36,7 @@ class WritePhantomFields:
         self.fields, self.seed, self.size = fields, seed, size
 
     def run(self) -> None:
-        """Write the fields, four to an antibody."""
+        """Write the fields, four for each antibody."""
         for index in range(self.fields):
             field = phantom_field(self.seed, index, size=self.size, diameter=DIAMETER * self.size / 256)
             for channel, image in (("blue", field.nuclear), ("green", field.protein)):

@@ -1,89 +1,82 @@
-"""The way from an index to a store of stills: index → download → label → crop → store, each stage alone or all."""
+"""Prepare a store of stills in stages: index → download → label → crop → store, one of them or all."""
 
-import csv
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from annotated_types import Ge, Interval
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lexy.acquire.crop import CropFields
-from lexy.acquire.download import DownloadImages
+from lexy.acquire.download.images import DownloadImages
 from lexy.acquire.label import LabelFields
 from lexy.acquire.labellers import Labeller
 from lexy.acquire.manifest import FieldEntry, read_manifest
-from lexy.acquire.shards import Shard, only_one
+from lexy.acquire.shards import Shard, exclusive
+from lexy.acquire.store import REPORT, MergeCrops, reasons_in_words
 from lexy.data.crops import CropRules
 from lexy.data.splits import SPLITS, Group, check_fractions
 from lexy.errors import UserError
-from lexy.files import replacing, sha256
-
-if TYPE_CHECKING:
-    from lexy.data.store_writer import StoreWriter
 
 Stage = Literal["all", "index", "download", "label", "crop", "store", "report"]
-REPORT = "prepare_report.csv"
 ShardRun = Callable[[Shard, Sequence[FieldEntry], Callable[[int], object]], dict[str, Any]]
 
 
 @runtime_checkable
 class Index(Protocol):
-    """Whatever says which fields there are."""
+    """Interface of a source that lists fields."""
 
     def run(self, work: Path, fields: Path) -> dict[str, Any]:
-        """Write `work/index.parquet` and `work/index.json`, if they are not there already; give the counts."""
+        """Write `work/index.parquet` and `work/index.json`, unless they exist; return the counts."""
         ...
 
     def settings(self) -> dict[str, Any]:
-        """What decides which fields there are, as plain values."""
+        """Return what decides which fields there are, as plain values."""
         ...
 
 
 class PrepareStills:
-    """Make a store of stills, the whole way or one stage of it.
+    """Make a store of stills: run all stages, or one of them.
 
-    Every stage can be stopped at any moment and goes on where it was; what is done is not done again.
+    Every stage can be interrupted at any time and continues where it stopped; finished work is not repeated.
 
     Parameters
     ----------
     index : Index
-        Says which fields there are.
+        Lists the fields.
     download : DownloadImages
-        Brings their images, checks and hashes them.
+        Fetches, checks and hashes their images.
     labeller : Labeller
-        Finds the nuclei in the nuclear stain.
+        Segments the nuclei in the nuclear stain.
     rules : CropRules
-        How fields are cut into crops.
+        Sizes and filters of crops.
     fields : str
         Folder of the images, `<field>_blue.<ext>` and `<field>_green.<ext>`.
     work : str
-        Folder of everything else: manifests, label images, parts of the store.
+        Folder of intermediate files: manifests, label images, parts of the store.
     store : str
-        Folder of the store to be made.
+        Folder of the store.
     stage : str
-        `all` (index, download, label, crop and store in a row), one of these, or `report`.
+        `all` (index, download, label, crop and store, in this order), one of these, or `report`.
     shard : int or None
-        Which shard `label` and `crop` work on; None: all, one after the other.
+        Shard that `label` and `crop` process; None: all, one after the other.
     shards : int
-        Number of pieces that labelling and cropping are divided into.
+        Number of shards that labelling and cropping are divided into.
     workers : int
-        Processes that crop.
+        Number of processes that crop.
     fractions : tuple of three float
         Shares of the groups for train, val and test; sum 1.
     folds : int
         Number of folds for cross-validation by group, at least 2.
     group : str
-        What splits and folds go by: `field`, `antibody` or `cell_line`.
+        Property by which splits and folds group the crops: `field`, `antibody` or `cell_line`.
     seed : int
-        Of splits and folds; not negative.
+        Seed of splits and folds; not negative.
     max_failed_share : float
-        With more failed fields than this share (0 to 1) `run` ends with an error, after the store was written.
+        Largest share of failed fields (0 to 1) with which `run` ends without an error; the store is written anyway.
     overwrite : bool
         Replace a store that was made with other settings or from other files.
 
@@ -124,23 +117,19 @@ class PrepareStills:
             )
         self.all_shards = [Shard(at, shards) for at in range(shards)]
         self.shards = self.all_shards if shard is None else [Shard(shard, shards)]
-        self.fractions = (float(fractions[0]), float(fractions[1]), float(fractions[2]))
-        check_fractions(self.fractions)
-        self.folds, self.seed = folds, seed
-        self.group: Group = group
-        self.max_failed_share, self.overwrite = max_failed_share, overwrite
-        self.console = Console()
+        check_fractions(fractions)
+        self.splitting = {"fractions": list(map(float, fractions)), "folds": folds, "group": group, "seed": seed}
+        self.merge = MergeCrops(self.crop, self.work, self.store, self.splitting, overwrite)
+        self.max_failed_share = max_failed_share
+        self.console = Console(highlight=False, markup=False, soft_wrap=True)
 
     def settings(self) -> dict[str, Any]:
-        """Everything but the images that decides what is in the store, as plain values."""
+        """Return everything but the images that decides the content of the store, as plain values."""
         return {
             "index": self.index.settings(),
             "labeller": self.label.settings,
             "rules": asdict(self.crop.rules),
-            "fractions": list(self.fractions),
-            "folds": self.folds,
-            "group": self.group,
-            "seed": self.seed,
+            **self.splitting,
         }
 
     def run(self) -> None:
@@ -149,8 +138,8 @@ class PrepareStills:
         Raises
         ------
         UserError
-            If there is nothing to work on, an earlier stage is missing, there is another store at the same place and
-            `overwrite` is off, or more failed than is allowed.
+            If there are no fields, an earlier stage is missing, the folder holds another store and `overwrite` is off,
+            or more fields failed than allowed.
         """
         if self.stage == "report":
             return self._report()
@@ -167,22 +156,24 @@ class PrepareStills:
             run()
 
     def _index(self) -> None:
-        with only_one(self.work, "index"):
+        with exclusive(self.work, "index"):
             for leftover in self.work.glob(".tmp-*"):  # of a run that was killed: a whole atlas is large
                 leftover.unlink()
             counts = self.index.run(self.work, self.fields)
         if not counts["kept"]:
-            raise UserError(f"the index has no field that is wanted ({_listed(counts['left_out'])}). Look at index.*.")
+            raise UserError(
+                f"the index has no field that is wanted ({reasons_in_words(counts['left_out'])}). Look at index.*."
+            )
 
     def _download(self) -> None:
-        with only_one(self.work, "download"):
+        with exclusive(self.work, "download"):
             self.download.run(self.work, self.fields)
 
     def _label(self) -> None:
         entries = self._entries()
         results = self._each_shard("label", self.label.run, entries)
         failed = sum(len(result["problems"]) for result in results)
-        self._say(
+        self.console.print(
             f"label: {sum(result['fields'] for result in results)} fields, "
             f"{sum(result['nuclei'] for result in results)} nuclei, {failed} fields failed"
         )
@@ -190,7 +181,7 @@ class PrepareStills:
     def _crop(self) -> None:
         entries = self._entries()
         results = self._each_shard("crop", self.crop.run, entries)
-        self._say(f"crop: {sum(result['crops'] for result in results)} crops")
+        self.console.print(f"crop: {sum(result['crops'] for result in results)} crops")
 
     def _each_shard(self, name: str, run: ShardRun, entries: list[FieldEntry]) -> list[dict[str, Any]]:
         columns = TextColumn(f"[bold]{name}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -200,23 +191,16 @@ class PrepareStills:
             return [run(shard, entries, partial(progress.advance, task)) for shard in self.shards]
 
     def _store(self) -> None:
-        from lexy.data.store_writer import StoreWriter  # pandas and zarr, which the index of an atlas can do without
-
-        entries = self._entries()
-        source = sha256(self.work / "downloaded.parquet")
-        with StoreWriter(self.store) as writer:
-            info = self._finished(source)
-            if info is None:
-                info = self._merge(writer, entries, source)
-            else:
-                self._say(f"{self.store} is up to date (same files, same settings): nothing to do.")
-        self._closing(info["counts"])
+        counts, written = self.merge.run(self.all_shards, self._entries(), self.settings())
+        if not written:
+            self.console.print(f"{self.store} is up to date (same files, same settings): nothing to do.")
+        self._summarise(counts)
 
     def _report(self) -> None:
-        from lexy.report.store.page import write_report
+        from lexy.report.store.page import write_store_page
 
-        page = write_report(self.store, self.store.with_name(f"{self.store.name}_report"))
-        self._say(f"wrote {page}")
+        page = write_store_page(self.store, self.store.with_name(f"{self.store.name}_report"))
+        self.console.print(f"wrote {page}")
 
     def _entries(self) -> list[FieldEntry]:
         path = self.work / "downloaded.parquet"
@@ -224,99 +208,9 @@ class PrepareStills:
             raise UserError(f"{path}: not there. Run stage=index and stage=download first (or stage=all).")
         return read_manifest(path)
 
-    def _finished(self, source: str) -> dict[str, Any] | None:
-        """What the existing store says if it is the wanted one; None if it is to be made."""
-        from lexy.data.store import store_info
-
-        if not self.store.exists() or not any(self.store.iterdir()):
-            return None
-        try:
-            info = store_info(self.store)
-        except UserError:
-            if self.overwrite:
-                return None
-            raise
-        differing = sorted(_differing(info["settings"], self.settings()))
-        if info["source"] != source:
-            differing.append("the images (names or contents)")
-        if not differing:
-            return info
-        if self.overwrite:
-            return None
-        raise UserError(
-            f"{self.store} was made otherwise; what differs: {', '.join(differing)}. "
-            "Name another folder in paths.store, or replace it with prepare.overwrite=true."
-        )
-
-    def _merge(self, writer: "StoreWriter", entries: list[FieldEntry], source: str) -> dict[str, Any]:
-        parts = {shard: self.crop.done(shard, entries) for shard in self.all_shards}
-        if missing := [shard.index for shard, part in parts.items() if part is None]:
-            raise UserError(
-                f"{self.crop.part(self.all_shards[0]).parent}: not cropped with these settings: "
-                f"{', '.join(f'shard {index}' for index in missing)} of {len(parts)}. Run them first: stage=crop "
-                f"shard={','.join(map(str, missing))} shards={len(parts)} (with -m where there are several)."
-            )
-        counts = self._counts(part for part in parts.values() if part)
-        self._write_report(writer.folder / REPORT, [part for part in parts.values() if part])
-        for shard in parts:
-            writer.add_part(self.crop.part(shard))
-        if not len(writer):
-            raise self._nothing(counts, writer.folder / REPORT)
-        return writer.finish(
-            fractions=self.fractions,
-            folds=self.folds,
-            group=self.group,
-            seed=self.seed,
-            settings=self.settings(),
-            source=source,
-            counts=counts,
-        )
-
-    def _counts(self, parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-        """What became of the fields, stage by stage."""
-        counts: dict[str, Any] = {
-            stage: json.loads((self.work / f"{stage}.json").read_text())["counts"] for stage in ("index", "download")
-        }
-        dropped: Counter[str] = Counter()
-        failed = 0
-        for part in parts:
-            dropped.update(part["dropped"])
-            failed += len(part["problems"])
-        return counts | {
-            "found": counts["index"]["kept"],
-            "failed": counts["download"]["failed_fields"] + failed,
-            "crowded": dropped["crowded"],
-            "dropped": dict(dropped),
-        }
-
-    def _write_report(self, path: Path, parts: Iterable[dict[str, Any]]) -> None:
-        """CSV of `stage, what (a file or field), status (left out, failed or dropped), reason`, of all stages."""
-        index = json.loads((self.work / "index.json").read_text())
-        with path.open("w", newline="") as file, (self.work / "download_report.csv").open(newline="") as failures:
-            writer = csv.writer(file)
-            writer.writerow(("stage", "what", "status", "reason"))
-            writer.writerows(
-                ("index", name, "left out", reason) for name, reason in index["source"].get("left_out", [])
-            )
-            writer.writerows(("download", row["file"], "failed", row["reason"]) for row in csv.DictReader(failures))
-            for part in parts:
-                writer.writerows(("label, crop", field, "failed", reason) for field, reason in part["problems"])
-                writer.writerows(("label, crop", field, "dropped", reason) for field, reason in part["notes"])
-
-    def _nothing(self, counts: dict[str, Any], written: Path) -> UserError:
-        """No crop at all: the report goes beside the store that is not made."""
-        report = self.store.with_name(f"{self.store.name}_{REPORT}")
-        with replacing(report) as temporary:
-            temporary.write_bytes(written.read_bytes())
-        hint = f" Try crops.max_nuclei={2 * self.crop.rules.max_nuclei}." if counts["crowded"] else ""
-        return UserError(
-            f"{self.fields}: not a single crop, so no store was written ({counts['failed']} of {counts['found']} "
-            f"fields failed; {_listed(counts['dropped'])}). Every field with its reason: {report}.{hint}"
-        )
-
-    def _closing(self, counts: dict[str, Any]) -> None:
+    def _summarise(self, counts: dict[str, Any]) -> None:
         splits = ", ".join(f"{name} {counts['crops_per_split'][name]}" for name in SPLITS)
-        self._say(
+        self.console.print(
             f"fields: {counts['found']} found, {counts['fields']} used, {counts['failed']} failed, "
             f"{counts['crowded']} dropped (crowded) · nuclei: {counts['crops']} crops ({splits})"
         )
@@ -326,19 +220,3 @@ class PrepareStills:
                 f"prepare.max_failed_share={self.max_failed_share:g}. The store was written; fields and reasons are in "
                 f"{self.store / REPORT}."
             )
-
-    def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
-
-
-def _listed(reasons: dict[str, int]) -> str:
-    return ", ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
-
-
-def _differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key in old.keys() | new.keys():
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            yield from _differing(before, after, f"{prefix}{key}.")
-        elif before != after:
-            yield f"{prefix}{key} ({before} there, {after} now)"

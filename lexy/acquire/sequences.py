@@ -1,4 +1,4 @@
-"""A fixed set of synthetic clips on disk, and film strips of some of them."""
+"""Write a fixed set of synthetic clips to disk, with film strips of some of them."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ RECORD = "sequences.json"
 
 
 class WriteSequences:
-    """Write the fixed clips of a split, as any machine shall find them.
+    """Write the fixed clips of a split to disk, the same on any machine.
 
     The folder holds `clips.zarr` (a group with `frames` (N, T, H, W) uint16, where 65,535 is 1, and `masks`
     (N, T, H, W) uint8), `clips.parquet` (a row for each frame, in the arrays' order: `clip`, `video`, `group`, `frame`,
@@ -31,13 +31,15 @@ class WriteSequences:
     Parameters
     ----------
     data : SyntheticSequences
+        Source of the clips.
     folder : str
-        What is made, whole or not at all.
+        Folder to make, whole or not at all.
     split : {'train', 'val', 'test'}
+        Split to write.
     strips : int
-        Clips on the sheet of film strips, spread evenly over the set.
+        Number of clips on the sheet of film strips, spread evenly over the set.
     overwrite : bool
-        Replace a set that was made otherwise.
+        Replace a set that was made with other settings.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class WriteSequences:
         self.strips, self.overwrite = strips, overwrite
 
     def run(self) -> None:
-        """Make the set; do nothing if it is there already, with the same settings.
+        """Make the set, unless it exists with the same settings.
 
         Raises
         ------
@@ -92,7 +94,7 @@ class WriteSequences:
         return False
 
     def _write(self, folder: Path, console: Console) -> pd.DataFrame:
-        """Write arrays, table and film strips; give the table."""
+        """Write arrays, table and film strips; return the table."""
         from lexy.report import PHANTOM
         from lexy.report.strips import draw_strips
 
@@ -126,7 +128,7 @@ class WriteSequences:
 
 
 def _rows(clip: Clip, first: int) -> pd.DataFrame:
-    """A row for each frame of a batch whose first clip has this place in the arrays."""
+    """Return a row for each frame of a batch whose first clip has index `first` in the arrays."""
     count, time = clip["frame"].shape
     return pd.DataFrame(
         {

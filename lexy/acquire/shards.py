@@ -1,4 +1,4 @@
-"""Shards: the manifest cut into consecutive pieces that are labelled and cropped independently of one another."""
+"""Divide the manifest into consecutive shards, which are labelled and cropped independently of one another."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Shard:
-    """One of `count` pieces.
+    """One of `count` shards.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Shard:
     Raises
     ------
     UserError
-        If there is no such piece.
+        If there is no such shard.
     """
 
     index: int
@@ -39,24 +39,29 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """Name of its files, `shard-003-of-016`."""
+        """Name of the shard's files, `shard-003-of-016`."""
         return f"shard-{self.index:03d}-of-{self.count:03d}"
 
     def of(self, items: Sequence[T]) -> Sequence[T]:
-        """Its piece of a list; the pieces of all shards in a row are the list, their lengths differ by at most one."""
+        """Return the shard's slice of a list; all slices in order are the list, their lengths differ by at most 1."""
         start, end = (len(items) * at // self.count for at in (self.index, self.index + 1))
         return items[start:end]
 
 
-def finished(marker: Path, inputs: str) -> dict[str, Any] | None:
-    """What a finished piece of work says of itself; None if it was not finished or made from other inputs.
+def finished_record(marker: Path, inputs: str) -> dict[str, Any] | None:
+    """Read the record of finished work.
 
     Parameters
     ----------
     marker : Path
-        JSON file that is written last.
+        JSON file that the work writes last.
     inputs : str
-        Fingerprint of what the work is made from, kept in the file under the same name.
+        Fingerprint of the inputs; the file holds that of its own inputs as `inputs`.
+
+    Returns
+    -------
+    dict or None
+        The content of the file; None if the work is not finished or was made from other inputs.
     """
     if not marker.is_file():
         return None
@@ -65,13 +70,13 @@ def finished(marker: Path, inputs: str) -> dict[str, Any] | None:
 
 
 @contextmanager
-def only_one(folder: Path, name: str) -> Iterator[None]:
-    """Keep every other process from the same work until the block or the process ends.
+def exclusive(folder: Path, name: str) -> Iterator[None]:
+    """Keep other processes from the same work until the block or the process ends.
 
     Raises
     ------
     UserError
-        Another process is at it.
+        If another process does it now.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +86,7 @@ def only_one(folder: Path, name: str) -> Iterator[None]:
         try:
             yield
         except UserError:
-            if made:  # a mistake leaves no folders behind
+            if made:  # leave no new folders behind
                 lock.unlink()
             for path in made:
                 with suppress(OSError):  # something was written there

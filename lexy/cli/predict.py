@@ -115,7 +115,7 @@ def _predict_table(given: argparse.Namespace) -> None:
     import pandas as pd
 
     from lexy.evaluation.replicates import pooled, read_table, statistics
-    from lexy.report.video.replicates_page import write_cohort_page
+    from lexy.report.video.replicates_page import write_replicates_page
 
     entries = read_table(given.table, vars(given))
     _check_rows(entries, given)
@@ -135,7 +135,9 @@ def _predict_table(given: argparse.Namespace) -> None:
         links = {f"{number:03d}/page.html": entry.video for number, entry in enumerate(entries, start=1)}
         done = {"table": given.table.name, "videos": len(entries)}
         facts: Any = {"video": given.table.stem, "warnings": _few(table), "done": done}
-        write_cohort_page(folder / "page.html", table, facts, files | {"differences.csv": "between conditions"} | links)
+        write_replicates_page(
+            folder / "page.html", table, facts, files | {"differences.csv": "between conditions"} | links
+        )
     with pd.option_context("display.width", 160):
         print(table.to_string(index=False))
     print(f"results: {given.output}\npage:    {given.output / 'page.html'}")

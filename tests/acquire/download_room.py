@@ -7,8 +7,8 @@ from typing import Any
 
 from acquire.atlas_server import Atlas, body, jpeg
 
-from lexy.acquire.download import DownloadImages
-from lexy.acquire.http import Politeness
+from lexy.acquire.download.images import DownloadImages
+from lexy.acquire.download.politeness import Politeness
 from lexy.acquire.manifest import ChannelImage, FieldEntry, read_manifest, write_manifest
 
 QUICK = Politeness(

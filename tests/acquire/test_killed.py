@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 from lexy.config.compose import config_folder
 from lexy.config.build import build
 from lexy.cli.prepare import prepare
-import lexy.acquire.index, lexy.acquire.labellers.classical, lexy.acquire.prepare, lexy.data.store_writer
+import lexy.acquire.hpa.index, lexy.acquire.labellers.classical, lexy.acquire.prepare, lexy.data.store_writer
 
 initialize_config_dir(str(config_folder()), version_base="1.3")
 draw = random.Random(int(sys.argv[1]))

@@ -46,14 +46,14 @@ def test_other_settings_or_another_image_make_other_labels(tmp_path: Path) -> No
     entries = write_fields(tmp_path / "fields")
     stage(tmp_path).run(ALL, entries, lambda _: None)
     other = stage(tmp_path, Bright(level=40))
-    assert other.done(ALL, entries) is None
+    assert other.finished(ALL, entries) is None
     assert other.run(ALL, entries, lambda _: None)["fields"] == 5
     assert read_labels(other.file(entries[0])).sum() > read_labels(stage(tmp_path).file(entries[0])).sum()
     settings = json.loads((other.folder / "settings.json").read_text())
     assert settings == {"class": "Bright", "level": 40}
     stain = entries[1].images["blue"]
     entries[1] = replace(entries[1], images=entries[1].images | {"blue": ChannelImage(stain.file, "", "0" * 64)})
-    assert stage(tmp_path).done(ALL, entries) is None
+    assert stage(tmp_path).finished(ALL, entries) is None
     again = Bright()
     stage(tmp_path, again).run(ALL, entries, lambda _: None)
     assert again.seen == [entries[1].field]
@@ -63,8 +63,8 @@ def test_shards_share_nothing(tmp_path: Path) -> None:
     entries = write_fields(tmp_path / "fields")
     infos = [stage(tmp_path).run(Shard(index, 3), entries, lambda _: None) for index in (2, 0, 1)]
     assert sorted(info["fields"] for info in infos) == [1, 2, 2]
-    assert stage(tmp_path).done(ALL, entries) is None
-    assert stage(tmp_path).done(Shard(0, 3), entries) is not None
+    assert stage(tmp_path).finished(ALL, entries) is None
+    assert stage(tmp_path).finished(Shard(0, 3), entries) is not None
 
 
 class Picky(Bright):

@@ -9,9 +9,9 @@ import pytest
 from field_files import Bright, write_fields
 from PIL import Image
 
-from lexy.acquire.download import DownloadImages
-from lexy.acquire.http import Politeness
-from lexy.acquire.index import IndexFolder
+from lexy.acquire.download.images import DownloadImages
+from lexy.acquire.download.politeness import Politeness
+from lexy.acquire.index.folder import IndexFolder
 from lexy.acquire.labellers.classical import Classical
 from lexy.acquire.phantom_fields import WritePhantomFields
 from lexy.acquire.prepare import PrepareStills
@@ -25,7 +25,7 @@ RULES = CropRules(field_size=64, crop_size=32, min_area=20)
 def prepare(folder: Path, **changes: Any) -> PrepareStills:
     """The whole way in `folder`: fields, work, store."""
     arguments: dict[str, Any] = {"labeller": Bright(), "rules": RULES, "shards": 3, "workers": 1, **changes}
-    arguments.setdefault("download", DownloadImages(Politeness(), max_failed_share=1))
+    arguments.setdefault("download", DownloadImages(Politeness(("127.0.0.1",)), max_failed_share=1))
     places = {name: str(folder / name) for name in ("fields", "work", "store")}
     return PrepareStills(arguments.pop("index", IndexFolder()), **{**places, **arguments})
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexy.acquire.shards import Shard, finished, only_one
+from lexy.acquire.shards import Shard, exclusive, finished_record
 from lexy.errors import UserError
 
 
@@ -26,29 +26,29 @@ def test_no_such_shard(index: int, count: int) -> None:
         Shard(index, count)
 
 
-def test_finished_only_with_the_same_inputs(tmp_path: Path) -> None:
+def test_finished_record_only_with_the_same_inputs(tmp_path: Path) -> None:
     marker = tmp_path / "marker.json"
-    assert finished(marker, "a") is None
+    assert finished_record(marker, "a") is None
     marker.write_text(json.dumps({"inputs": "a", "n": 1}))
-    assert finished(marker, "a") == {"inputs": "a", "n": 1}
-    assert finished(marker, "b") is None
+    assert finished_record(marker, "a") == {"inputs": "a", "n": 1}
+    assert finished_record(marker, "b") is None
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    with only_one(tmp_path, "index"):
-        with pytest.raises(UserError, match="another process is at index"), only_one(tmp_path, "index"):
+    with exclusive(tmp_path, "index"):
+        with pytest.raises(UserError, match="another process is at index"), exclusive(tmp_path, "index"):
             pass
-        with only_one(tmp_path, "download"):
+        with exclusive(tmp_path, "download"):
             pass
-    with only_one(tmp_path, "index"):
+    with exclusive(tmp_path, "index"):
         pass
 
 
 def test_a_mistake_leaves_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError), only_one(tmp_path / "a" / "b", "index"):
+    with pytest.raises(UserError), exclusive(tmp_path / "a" / "b", "index"):
         raise UserError("no such source")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "a").mkdir()
-    with pytest.raises(UserError), only_one(tmp_path / "a", "index"):
+    with pytest.raises(UserError), exclusive(tmp_path / "a", "index"):
         raise UserError("no such source")
     assert (tmp_path / "a" / ".index.lock").exists()  # another process may be about to take it

@@ -1,1 +1,1 @@
-"""What knows the Human Protein Atlas: addresses, sources, entries."""
+"""The Human Protein Atlas: its addresses, its XML, and the index of its fields."""

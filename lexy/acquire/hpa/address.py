@@ -1,4 +1,4 @@
-"""Addresses of the atlas's fluorescence images, and the names of fields and files that are made from them."""
+"""Parse addresses of the atlas's fluorescence images, and derive the names of fields and files from them."""
 
 import re
 from collections.abc import Sequence
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from lexy.acquire.hosts import NotFetched, permitted
-from lexy.acquire.manifest import CHANNELS, ChannelImage
+from lexy.acquire.download.hosts import FetchError, allowed_url
+from lexy.acquire.manifest import CHANNELS, FIELD_NAME, Channel, ChannelImage
 
-Channel = Literal["blue", "green", "red", "yellow"]
 Format = Literal["jpg", "tif"]
 HOSTS = ("proteinatlas.org",)
 
@@ -20,35 +19,32 @@ HOSTS = ("proteinatlas.org",)
 ENDINGS: dict[Format, str] = {"jpg": "jpg", "tif": "tif.gz"}
 
 _COLOUR = "|".join(CHANNELS)
-_PART = "[A-Za-z0-9][A-Za-z0-9-]{0,39}"
-_NAME = rf"(?P<plate>{_PART})_(?P<well>{_PART})_(?P<number>[0-9]{{1,9}})(?:_(?!(?:{_COLOUR})[_.])(?P<suffix>{_PART}))?"
-_FIELD = re.compile(rf"(?:.*/)?{_NAME}", re.DOTALL)
 _ADDRESS = re.compile(
     r"(?P<origin>https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?)(?P<folder>(?:/images)?)/(?P<antibody>[0-9]{1,9})/"
-    rf"(?P<name>{_NAME})(?P<channels>(?:_(?:{_COLOUR}))+)\.jpg"
+    rf"(?P<name>{FIELD_NAME})(?P<channels>(?:_(?:{_COLOUR}))+)\.jpg"
 )
 
 
-class BadAddress(Exception):
-    """An address that is not used; the message is the reason, one of a few."""
+class UnusableImage(Exception):
+    """An image that is not used; the message is the reason, one of a few texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldAddress:
-    """Where the images of one field are.
+    """Addresses of the images of one field.
 
     Attributes
     ----------
     folder : str
-        Address up to the antibody's number.
+        Address up to the number of the antibody.
     antibody : str
-        Its number, digits only.
+        Number of the antibody, digits only.
     name : str
         `<plate>_<well>_<number>`, with `_<suffix>` where there is one.
     plate, well, number : str
-        What the name says; `number` is that of the field in its well.
+        Parts of the name; `number` is the field's number in its well.
     channels : tuple of str
-        Named in the address of the overlay, in its order.
+        Channels in the address of the overlay, in its order.
     """
 
     folder: str
@@ -61,18 +57,23 @@ class FieldAddress:
 
     @property
     def field(self) -> str:
-        """Name of the field: safe as a path, for it holds nothing but letters, digits, '-', '_' and one '/'."""
+        """Name of the field, safe as a path: it holds only letters, digits, '-', '_' and one '/'."""
         return f"{self.antibody}/{self.name}"
 
     def images(self, channels: Sequence[Channel], format: Format) -> dict[str, ChannelImage]:
-        """Files and addresses of single channels.
+        """Return files and addresses of single channels.
 
         Parameters
         ----------
         channels : sequence of str
-            Which; `yellow` has an image though overlays of three channels do not name it.
+            Channels; `yellow` has an image although overlays of three channels do not name it.
         format : str
-            `jpg`, 8 bits, or `tif`, 16 bits: its address ends with `.tif.gz`, and what comes from there is gzipped.
+            `jpg`, 8 bits, or `tif`, 16 bits: its address ends with `.tif.gz`, and the download is gzipped.
+
+        Returns
+        -------
+        dict of str to ChannelImage
+            By channel.
         """
         return {
             channel: ChannelImage(
@@ -84,25 +85,25 @@ class FieldAddress:
 
 
 def parse_address(text: str, hosts: Sequence[str] = HOSTS) -> FieldAddress:
-    """Take apart the address of an overlay, such as https://images.proteinatlas.org/4109/24_H11_1_blue_red_green.jpg.
+    """Parse the address of an overlay, such as https://images.proteinatlas.org/4109/24_H11_1_blue_red_green.jpg.
 
     Parameters
     ----------
     text : str
         The address.
     hosts : sequence of str
-        The only hosts that are taken, with their sub-domains.
+        The accepted hosts, with their sub-domains.
 
     Raises
     ------
-    BadAddress
-        It has another shape, holds odd characters, or leads elsewhere.
+    UnusableImage
+        If it has another shape, holds other characters, or is on another host.
     """
     match = _ADDRESS.fullmatch(text)
     if match is None:
-        raise BadAddress("address of another shape")
-    if (origin := _asked(match["origin"], tuple(hosts))) is None:
-        raise BadAddress("address on another host")
+        raise UnusableImage("address of another shape")
+    if (origin := _allowed_origin(match["origin"], tuple(hosts))) is None:
+        raise UnusableImage("address on another host")
     return FieldAddress(
         folder=origin + match["folder"],
         antibody=match["antibody"],
@@ -114,16 +115,10 @@ def parse_address(text: str, hosts: Sequence[str] = HOSTS) -> FieldAddress:
     )
 
 
-@lru_cache(1000)  # there are a few, in all releases together
-def _asked(origin: str, hosts: tuple[str, ...]) -> str | None:
-    """Scheme and host as they are asked, None if they are not."""
+@lru_cache(1000)  # all releases together have a few origins
+def _allowed_origin(origin: str, hosts: tuple[str, ...]) -> str | None:
+    """Return scheme and host as they are requested; None if the host is not accepted."""
     try:
-        return str(permitted(origin, hosts)).rstrip("/")
-    except NotFetched:
+        return str(allowed_url(origin, hosts)).rstrip("/")
+    except FetchError:
         return None
-
-
-def parse_field(field: str) -> tuple[str, str, str]:
-    """Plate, well and number as the name of a field has them; empty if it is named in another way."""
-    match = _FIELD.fullmatch(field)
-    return (match["plate"], match["well"], match["number"]) if match else ("", "", "")

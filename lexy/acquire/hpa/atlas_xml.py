@@ -1,7 +1,7 @@
-"""The atlas's XML → fields, read as a stream: no more is kept at a time than one entry says of cell lines.
+"""Read fields from the atlas's XML as a stream: memory holds the cell-line part of one entry at a time.
 
-The parser expands no entities and loads nothing from elsewhere. A document type declaration, which the atlas's files do
-not have, is refused altogether: it is what entities are declared in.
+The parser expands no entities and loads nothing from elsewhere. A document type declaration, in which entities are
+declared and which the atlas's files do not have, is refused.
 """
 
 import re
@@ -15,45 +15,29 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
 from defusedxml.ElementTree import DefusedXMLParser  # type: ignore[import-untyped]
 
-from lexy.acquire.hpa.address import HOSTS, BadAddress, Channel, Format, parse_address
-from lexy.acquire.manifest import FieldEntry
+from lexy.acquire.hpa.address import HOSTS, Format, UnusableImage, parse_address
+from lexy.acquire.index.writer import LeftOut
+from lexy.acquire.manifest import REQUIRED_CHANNELS, Channel, FieldEntry
 from lexy.errors import UserError
 
-CHUNK = 1 << 18
-DEPTH = 100
-SIZE = 10_000_000
+CHUNK = 1 << 18  # bytes read at once
+MAX_DEPTH = 100  # nested elements
+MAX_SIZE = 10_000_000  # characters about cell lines in one entry
 ANTIBODY = re.compile(r"[A-Z]{1,9}[0-9]{1,9}")
-NEEDED: tuple[Channel, ...] = ("blue", "green")
 
-# Parents and children that are kept until their entry ends. The atlas has an element `cellExpression` at two levels.
+# (parent, element) that are kept until their entry ends; the atlas has `cellExpression` at two levels.
 KEPT = {("entry", "name"), ("entry", "identifier"), ("entry", "cellExpression"), ("antibody", "cellExpression")}
-ENTRIES: tuple[list[str], ...] = ([], ["proteinAtlas"])  # paths to where entries are
+ENTRY_PATHS: tuple[list[str], ...] = ([], ["proteinAtlas"])  # parents of an entry
 KEPT_NAMES = frozenset(name for _, name in KEPT)
 ASSAYS = {"mouse": "mouse", "sirna": "siRNA", "gfp": "GFP"}
 # Stacks of planes, of which each is listed as an image (github.com/CellProfiling/HPA_Cilia_Study_Code, 2025).
 STACKS = "ciliated cell lines"
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Images that are no fields.
-
-    Attributes
-    ----------
-    reason : str
-        Why, one of a few texts.
-    count : int
-        How many.
-    """
-
-    reason: str
-    count: int = 1
-
-
 def read_entries(
     stream: BinaryIO,
     source: str,
-    channels: Sequence[Channel] = NEEDED,
+    channels: Sequence[Channel] = REQUIRED_CHANNELS,
     format: Format = "jpg",
     hosts: Sequence[str] = HOSTS,
 ) -> Iterator[FieldEntry | LeftOut]:
@@ -64,24 +48,24 @@ def read_entries(
     stream : binary file
         XML with the root `proteinAtlas` (the whole atlas or the answer to a search) or `entry`, not compressed.
     source : str
-        What it is called in messages.
+        Name of the stream in messages.
     channels, format
-        Of the images that the fields get: see `FieldAddress.images`.
+        Channels and format of the fields' images, as of `FieldAddress.images`.
     hosts : sequence of str
-        Images elsewhere are left out.
+        Images on other hosts are left out.
 
     Yields
     ------
     FieldEntry or LeftOut
-        Every image of the file counts once: as a field, or as left out. Those of an entry come when it ends.
+        Every image of the file counts once, as a field or as left out. The images of an entry follow when it ends.
 
     Raises
     ------
     UserError
-        If the file is damaged, cut short, no such XML, or holds what is refused: source, place and what is wrong.
+        If the file is damaged, incomplete, no such XML, or has a document type declaration; names source and place.
     """
-    entries = _Entries()
-    parser = DefusedXMLParser(target=entries, forbid_dtd=True)
+    target = _EntryCollector()
+    parser = DefusedXMLParser(target=target, forbid_dtd=True)
 
     def place() -> str:
         return f"{source}, line {parser.parser.CurrentLineNumber}, column {parser.parser.CurrentColumnNumber}"
@@ -99,16 +83,16 @@ def read_entries(
             ) from error
         except (EOFError, zlib.error, OSError) as error:
             raise UserError(f"{place()}: the file cannot be read on ({error}). Get it again.") from error
-        except (_Defect, LookupError, ValueError) as error:  # the latter two: an encoding that nobody knows
+        except (_Defect, LookupError, ValueError) as error:  # the latter two: an unknown encoding
             raise UserError(f"{place()}: {error}. Get the file again.") from error
-        for entry in entries.take():
+        for entry in target.take():
             yield from _fields(entry, channels, format, hosts)
         if not chunk:
             return
 
 
 class _Defect(Exception):
-    """Something that no file of the atlas has; the message says what."""
+    """Content that no file of the atlas has; the message says what."""
 
 
 @dataclass(slots=True)
@@ -121,20 +105,20 @@ class _Entry:
     others: Counter[str] = field(default_factory=Counter)  # images of no cell line, by reason
 
 
-class _Entries:
-    """What the parser tells of, taken down entry by entry."""
+class _EntryCollector:
+    """Target of the parser: collects what is kept, entry by entry."""
 
     def __init__(self) -> None:
         self._path: list[str] = []
         self._tree: TreeBuilder | None = None
-        self._kept_from = 0  # length of the path to what the tree is of
+        self._kept_from = 0  # length of the path to the tree's root
         self._entry = _Entry()
         self._antibody = ""
         self._size = 0
         self._ended: list[_Entry] = []
 
     def take(self) -> list[_Entry]:
-        """The entries that ended since the last time."""
+        """Return the entries that ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
 
@@ -150,12 +134,12 @@ class _Entries:
             self._entry.others["tissue" if "tissueExpression" in path else "other assay"] += 1
         elif tag == "antibody":
             self._antibody = attributes.get("id", "")
-        elif tag == "entry" and path in ENTRIES:
-            self._entry.release = _plain(attributes.get("version", ""))
+        elif tag == "entry" and path in ENTRY_PATHS:
+            self._entry.release = _single_line(attributes.get("version", ""))
         if not path and tag not in ("entry", "proteinAtlas"):
             raise _Defect(f"no XML of the atlas: its root is {tag[:40]!r}, not 'proteinAtlas' or 'entry'")
-        if len(path) == DEPTH:
-            raise _Defect(f"elements within elements, more than {DEPTH} deep")
+        if len(path) == MAX_DEPTH:
+            raise _Defect(f"elements within elements, more than {MAX_DEPTH} deep")
         path.append(tag)
 
     def data(self, text: str) -> None:
@@ -173,7 +157,7 @@ class _Entries:
                 self._tree = None
         elif tag == "antibody":
             self._antibody = ""
-        elif tag == "entry" and path in ENTRIES:
+        elif tag == "entry" and path in ENTRY_PATHS:
             self.close()
 
     def close(self) -> None:
@@ -184,7 +168,7 @@ class _Entries:
         if element.tag == "name":
             self._entry.gene = _text(element)
         elif element.tag == "identifier":
-            self._entry.identifier = _plain(element.get("id", ""))
+            self._entry.identifier = _single_line(element.get("id", ""))
         else:
             self._entry.expressions.append((self._antibody, element))
             if not self._antibody:
@@ -192,8 +176,8 @@ class _Entries:
 
     def _grow(self, size: int) -> None:
         self._size += size
-        if self._size > SIZE:
-            raise _Defect(f"an entry with more than {SIZE:.0e} characters about cell lines")
+        if self._size > MAX_SIZE:
+            raise _Defect(f"an entry with more than {MAX_SIZE:.0e} characters about cell lines")
 
 
 def _fields(
@@ -209,21 +193,21 @@ def _fields(
             else:
                 try:
                     yield _field(entry, antibody, data, image, channels, format, hosts)
-                except BadAddress as error:
+                except UnusableImage as error:
                     yield LeftOut(str(error))
 
 
 def _images(expression: Element) -> Iterator[tuple[Element, Element | None, str]]:
-    """Each image with the `data` of its cell line or, where these are no human cells as usual, None and the reason."""
+    """Iterate over images with the `data` of their cell line, or None and a reason to leave the image out."""
     for assay in expression:
-        reason = _unwanted(expression, assay)
+        reason = _exclusion_reason(expression, assay)
         for part in assay if assay.tag == "subAssay" else [assay]:
             data = part if part.tag == "data" and not reason else None
             for image in part.iter("image"):
                 yield image, data, reason or "no sample image"
 
 
-def _unwanted(expression: Element, assay: Element) -> str:
+def _exclusion_reason(expression: Element, assay: Element) -> str:
     kind = assay.get("type", "")
     if expression.get("technology", "").upper() != "ICC/IF":
         return "no immunofluorescence"
@@ -244,18 +228,18 @@ def _field(
     hosts: Sequence[str],
 ) -> FieldEntry:
     if image.get("imageType") != "sampleImage":
-        raise BadAddress("no sample image")
+        raise UnusableImage("no sample image")
     if not (text := _text(image.find("imageUrl"))):
-        raise BadAddress("no address")
+        raise UnusableImage("no address")
     if not ANTIBODY.fullmatch(antibody):
-        raise BadAddress("no antibody id")
+        raise UnusableImage("no antibody id")
     if not (cell_line := _text(data.find("cellLine"))):
-        raise BadAddress("no cell line")
+        raise UnusableImage("no cell line")
     address = parse_address(text, hosts)
     stated = {channel.get("color") for channel in image.iter("channel")} or set(address.channels)
-    for channel in NEEDED:
+    for channel in REQUIRED_CHANNELS:
         if channel not in address.channels or channel not in stated:
-            raise BadAddress(f"no {channel} channel")
+            raise UnusableImage(f"no {channel} channel")
     return FieldEntry(
         field=address.field,
         images=address.images(channels, format),
@@ -272,9 +256,9 @@ def _field(
 
 
 def _text(element: Element | None) -> str:
-    return _plain("" if element is None else element.text or "")
+    return _single_line("" if element is None else element.text or "")
 
 
-def _plain(text: str) -> str:
-    """On one line, without control characters."""
+def _single_line(text: str) -> str:
+    """Return the text on one line, without control characters."""
     return "".join(character for character in " ".join(text.split()) if character.isprintable())

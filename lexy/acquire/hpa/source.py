@@ -1,4 +1,4 @@
-"""Where the atlas's XML comes from: the web (asked once), a file, or a folder of files."""
+"""Find or download the atlas's XML: an address, a file, or a folder of files."""
 
 import gzip
 import json
@@ -11,39 +11,40 @@ from urllib.parse import urlsplit
 import rich.progress
 from rich.console import Console
 
-from lexy.acquire.http import Politeness
+from lexy.acquire.download.http import fetch_file
+from lexy.acquire.download.politeness import Politeness
 from lexy.errors import UserError
 from lexy.files import write_json
 
-MAX_BYTES = 20_000_000_000  # of a downloaded answer; the whole atlas is about 1 GB gzipped and 13 GB unpacked
+MAX_BYTES = 20_000_000_000  # limit of a download; the whole atlas has about 1 GB gzipped and 13 GB unpacked
 GZIP = b"\x1f\x8b"
 SUFFIXES = (".xml", ".xml.gz")
 
 
 def source_files(source: str, work: Path, politeness: Politeness, console: Console) -> list[Path]:
-    """The XML files of a source, downloaded if need be.
+    """Return the XML files of a source; download it if it is an address.
 
     Parameters
     ----------
     source : str
         An address, a file, or a folder of `*.xml` and `*.xml.gz`.
     work : Path
-        Folder for what is downloaded, `index_source.xml` or `index_source.xml.gz`. It is used again as long as the
-        address stays the same; remove it to have it downloaded anew.
+        Folder of the download, `index_source.xml` or `index_source.xml.gz`. It is reused as long as the address stays
+        the same; remove it to download it again.
     politeness : Politeness
-        How it is downloaded.
+        How the address is requested.
     console : Console
-        For what is worth saying.
+        Told when a download is reused.
 
     Returns
     -------
     list of Path
-        In the order of their names.
+        Files in the order of their names.
 
     Raises
     ------
     UserError
-        There is no such file, the folder holds none, or the download failed.
+        If there is no such file, the folder holds none, or the download fails.
     """
     if "://" in source:
         return [_downloaded(source, work, politeness, console)]
@@ -62,22 +63,22 @@ def _downloaded(address: str, work: Path, politeness: Politeness, console: Conso
     suffix = ".xml.gz" if urlsplit(address).path.endswith(".gz") else ".xml"
     file, note = work / f"index_source{suffix}", work / "index_source.json"
     if file.is_file() and note.is_file() and json.loads(note.read_text()) == {"address": address, "file": file.name}:
-        console.print(f"index: {file} is from this address already; remove it to download it anew.", soft_wrap=True)
+        console.print(f"index: {file} is from this address already; remove it to download it anew.")
         return file
     note.unlink(missing_ok=True)
-    politeness.fetch(address, file, max_bytes=MAX_BYTES)
+    fetch_file(address, file, politeness, max_bytes=MAX_BYTES)
     write_json(note, {"address": address, "file": file.name})
     return file
 
 
 @contextmanager
-def unpacked(file: Path, console: Console) -> Iterator[BinaryIO]:
-    """Open a file, gzipped or not (its first bytes tell, not its name), and show how far it is read.
+def open_xml(file: Path, console: Console) -> Iterator[BinaryIO]:
+    """Open a file, gzipped or not (by its first bytes, not its name), and show the progress of reading it.
 
     Raises
     ------
     UserError
-        It cannot be opened.
+        If it cannot be opened.
     """
     try:
         with file.open("rb") as beginning:

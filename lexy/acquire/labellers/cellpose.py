@@ -1,4 +1,4 @@
-"""Nuclei by Cellpose: 3.x, small networks with one for nuclei, or 4.x, Cellpose-SAM; whichever is installed."""
+"""Segment nuclei with Cellpose: 3.x (small networks, one for nuclei) or 4.x (Cellpose-SAM), whichever is installed."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -31,32 +31,32 @@ from lexy.files import sha256
 
 @dataclass(frozen=True)
 class Cellpose:
-    """Cellpose's network and its way from flows to nuclei. Cellpose and its weights are not part of LEXY.
+    """Cellpose's network and its conversion of flows to nuclei. Cellpose and its weights are not part of LEXY.
 
     Parameters
     ----------
     model : str or None
-        Name of a published model (its weights are fetched when they are first needed) or path of a weights file; None:
-        `nuclei` with Cellpose 3, the standard one with Cellpose 4.
+        Name of a published model (its weights are downloaded when first needed) or path of a weights file; None:
+        `nuclei` with Cellpose 3, the standard model with Cellpose 4.
     diameter : float or None
-        Of the nuclei, in pixels of the images after `size`, larger than 0. None: Cellpose 3 estimates it for each
-        image, which takes a second file of weights; Cellpose 4 does without.
+        Diameter of the nuclei in pixels of the images after `size`, larger than 0. None: Cellpose 3 estimates it for
+        each image, which needs a second file of weights; Cellpose 4 does not need it.
     flow_threshold : float
-        Nuclei whose flows differ by more than this from those of their shape are dropped (0 or more; 0: none is).
+        Nuclei whose flows differ by more than this from the flows of their shape are dropped (0 or more; 0: none).
     cellprob_threshold : float
-        A pixel is part of a nucleus from this value on; lower: more and larger nuclei.
+        Lowest value of a pixel that belongs to a nucleus; lower: more and larger nuclei.
     batch_size : int
-        Tiles that the network takes at once. Has no influence on the nuclei.
+        Tiles in a batch of the network. Has no influence on the nuclei.
     device : str
         `cpu`, `cuda`, `cuda:1`, `mps`.
     size : int or None
-        Side of the square in pixels that images are resized to before, without smoothing; the labels are resized back
-        by nearest neighbour. None: as they are.
+        Side in pixels of the square that images are first resized to, without smoothing; the labels are resized back by
+        nearest neighbour. None: no resizing.
 
     Raises
     ------
     UserError
-        If Cellpose is not installed or the weights file is not there.
+        If Cellpose is not installed or the weights file does not exist.
     """
 
     model: str | None = None
@@ -77,15 +77,15 @@ class Cellpose:
             check_path(self.model)
 
     def label(self, images: Sequence[NDArray[np.integer]], names: Sequence[str]) -> list[NDArray[np.int32] | str]:
-        """Label the nuclei of each image; see `Labeller.label`."""
+        """Label the nuclei of each image, as `Labeller.label` describes."""
         import torch
 
-        given = [image if self.size is None else _shrunk(image, self.size) for image in images]
+        resized = [image if self.size is None else _resize_image(image, self.size) for image in images]
         try:
             masks, *_ = self._network.eval(
-                given,
+                resized,
                 batch_size=self.batch_size,
-                diameter=self._diameters(given),
+                diameter=self._diameters(resized),
                 flow_threshold=self.flow_threshold,
                 cellprob_threshold=self.cellprob_threshold,
             )
@@ -94,10 +94,10 @@ class Cellpose:
                 f"labeller.device={self.device}: not enough memory. Give a smaller labeller.batch_size (it is "
                 f"{self.batch_size}) or labeller.size."
             ) from error
-        return [_enlarged(mask, image.shape) for mask, image in zip(masks, images, strict=True)]
+        return [_resize_labels(mask, image.shape) for mask, image in zip(masks, images, strict=True)]
 
     def settings(self) -> dict[str, Any]:
-        """See `Labeller.settings`; weights count by their bytes and their file's name, which Cellpose looks at too."""
+        """Return what decides the labels; weights by content and by file name, which Cellpose also reads."""
         values = {name: value for name, value in asdict(self).items() if name not in ("batch_size", "device")}
         size_weights = self._size_weights
         return {
@@ -125,15 +125,15 @@ class Cellpose:
         keys = read_keys(self._weights)
         try:
             network = _models().CellposeModel(pretrained_model=str(self._weights), device=device)
-        except Exception as error:  # what it says of another generation's weights are assertions, missing keys, shapes
-            raise self._foreign(first_line(error)) from error
-        # What the file does not have, Cellpose leaves random without a word (the oldest files have no diameters).
+        except Exception as error:  # weights of another version: assertions, missing keys, shapes
+            raise self._wrong_version(first_line(error)) from error
+        # Cellpose silently leaves random what the file does not have (the oldest files have no diameters).
         missing = [key for key in network.net.state_dict() if not key.startswith("diam_") and key not in keys]
         if missing:
-            raise self._foreign(f"no {missing[0]}")
+            raise self._wrong_version(f"no {missing[0]}")
         return network
 
-    def _foreign(self, reason: str) -> UserError:
+    def _wrong_version(self, reason: str) -> UserError:
         return UserError(
             f"{self._weights}: not a network of Cellpose {version('cellpose')} ({reason}). "
             "Name weights of this version, or install the other one."
@@ -144,7 +144,7 @@ class Cellpose:
         if self._size_weights is None:
             return None
         values = read_size_weights(self._size_weights)
-        model = _models().SizeModel(self._network)  # given the file's name it would unpickle it
+        model = _models().SizeModel(self._network)  # given the name of the file, it would unpickle it
         model.params, model.diam_mean = values, float(values["diam_mean"])
         return model
 
@@ -156,7 +156,7 @@ class Cellpose:
 
 
 def _models() -> ModuleType:
-    """Cellpose; nothing else here imports it."""
+    """Import Cellpose's models; nothing else in LEXY imports Cellpose."""
 
     return import_module("cellpose.models")
 
@@ -174,12 +174,12 @@ def _device(name: str) -> Any:
     return device
 
 
-def _shrunk(image: NDArray[np.integer], size: int) -> NDArray[np.float32]:
+def _resize_image(image: NDArray[np.integer], size: int) -> NDArray[np.float32]:
     return resize(image.astype(np.float32), (size, size), anti_aliasing=False, preserve_range=True)
 
 
-def _enlarged(mask: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """Nearest neighbour; numbered anew, because where it shrinks a nucleus may get lost."""
+def _resize_labels(mask: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Resize labels by nearest neighbour and renumber them, because a nucleus may vanish where they shrink."""
     rows, columns = ((np.arange(new) + 0.5) * old / new for new, old in zip(shape, mask.shape, strict=True))
     labels = mask[np.ix_(rows.astype(int), columns.astype(int))]
     return relabel_sequential(labels.astype(np.int64))[0].astype(np.int32)

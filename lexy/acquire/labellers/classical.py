@@ -1,4 +1,4 @@
-"""Nuclei without training: threshold and watershed."""
+"""Segment nuclei without training: threshold and watershed."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,14 +17,14 @@ from lexy.acquire.labellers import class_path
 Image = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
-WORKING_SIDE = 512  # larger images are averaged down by a whole factor first
-BACKGROUND = 0.05  # quantile of the image that is taken for its background
-SEPARATION = 3.5  # Otsu's halves of pure noise lie 2.7 standard deviations of the lower one apart
+WORKING_SIDE = 512  # pixels; larger images are first averaged down by an integer factor
+BACKGROUND = 0.05  # quantile of the image that is its background
+SEPARATION = 3.5  # standard deviations of the lower class between the classes; 2.7 for pure noise
 
 
 @dataclass(frozen=True)
 class Classical:
-    """Log-Otsu threshold and a watershed that splits touching nuclei, both adapted to each nucleus' own brightness.
+    """Log-Otsu threshold and a watershed that splits touching nuclei, both adapted to the brightness of each nucleus.
 
     No training, no GPU. Lengths scale with the nuclei's diameter.
 
@@ -33,10 +33,10 @@ class Classical:
     diameter : float or None
         Typical diameter of a nucleus in pixels of the image, larger than 0; None: estimated for each image.
     brightness : float
-        A nucleus ends where it falls below this share of its own upper quartile (0 to 1): tight for bright nuclei
-        with a halo, loose for dim ones.
+        A nucleus ends where it falls below this share of its own upper quartile (0 to 1), so that the halo of bright
+        nuclei is left out and dim ones are whole.
     core : float
-        Touching nuclei are told apart where they are brighter than this share of their upper quartile (0 to 1).
+        Touching nuclei are separated by the regions brighter than this share of their upper quartile (0 to 1).
     split : float
         Depth of the neck that splits a nucleus in two, as a share of the typical radius (0.01 to 1); larger: fewer
         splits.
@@ -51,11 +51,11 @@ class Classical:
     min_share: Annotated[float, Interval(ge=0, le=1)] = 0.15
 
     def label(self, images: Sequence[NDArray[np.integer]], names: Sequence[str]) -> list[Labels | str]:
-        """Label the nuclei of each image; see `Labeller.label`."""
+        """Label the nuclei of each image, as `Labeller.label` describes."""
         return [self._label(image) for image in images]
 
     def settings(self) -> dict[str, Any]:
-        """See `Labeller.settings`."""
+        """Return class and parameters."""
         return {"class": class_path(self), **asdict(self)}
 
     def _label(self, image: NDArray[np.integer]) -> Labels:
@@ -68,16 +68,16 @@ class Classical:
         smooth = ndimage.gaussian_filter(small, max(diameter / 24, 0.7))
         objects = self._split(smooth > threshold, diameter)
         cores = self._split(smooth > _own_threshold(smooth, objects, self.core), diameter)
-        nuclei = _grown(cores, smooth > _own_threshold(smooth, objects, self.brightness))
+        nuclei = _grow(cores, smooth > _own_threshold(smooth, objects, self.brightness))
         nuclei[smooth <= _own_threshold(smooth, nuclei, self.brightness)] = 0
         areas = np.bincount(nuclei.ravel())
         keep = areas >= self.min_share * np.pi * (diameter / 2) ** 2
         keep[0] = False
-        labels = _rounded((np.cumsum(keep) * keep)[nuclei].astype(np.int32), diameter)
+        labels = _smooth_contours((np.cumsum(keep) * keep)[nuclei].astype(np.int32), diameter)
         return labels.repeat(factor, 0).repeat(factor, 1)[: image.shape[0], : image.shape[1]]
 
     def _split(self, mask: NDArray[np.bool_], diameter: float) -> Labels:
-        """Solid objects, cut at their necks."""
+        """Return objects with holes filled, split at their necks."""
         opened = ndimage.binary_opening(mask, iterations=max(1, round(diameter / 20)))
         solid = ndimage.binary_fill_holes(opened)
         depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(solid).astype(np.float32), diameter / 16)
@@ -86,7 +86,7 @@ class Classical:
 
 
 def _own_threshold(image: Image, objects: Labels, share: float) -> Image:
-    """For every object's pixels this share of its upper quartile over the background; infinite outside."""
+    """Return a threshold for each pixel: this share of its object's upper quartile; infinite outside of objects."""
     background = np.quantile(image, BACKGROUND)
     thresholds = np.full(objects.max() + 1, np.inf, np.float32)
     for number, box in enumerate(ndimage.find_objects(objects), start=1):
@@ -95,23 +95,23 @@ def _own_threshold(image: Image, objects: Labels, share: float) -> Image:
     return thresholds[objects]
 
 
-def _grown(cores: Labels, mask: NDArray[np.bool_]) -> Labels:
-    """Every core with what is nearer to it than to others, within the mask."""
+def _grow(cores: Labels, mask: NDArray[np.bool_]) -> Labels:
+    """Grow each core over the part of the mask that is nearer to it than to other cores."""
     return watershed(ndimage.distance_transform_edt(cores == 0), cores, mask=mask | (cores > 0)).astype(np.int32)
 
 
 def _seeds(depth: Image, solid: NDArray[np.bool_], neck: float) -> Labels:
-    """A seed for each maximum that is parted from a higher one of the same object by at least `neck`."""
+    """Label the maxima that are separated from a higher one of the same object by at least `neck`."""
     objects, _ = ndimage.label(solid)
     peaks = np.zeros(solid.shape, bool)
     for number, box in enumerate(ndimage.find_objects(objects), start=1):
         own = objects[box] == number
-        peaks[box] |= own & (h_maxima(np.where(own, depth[box], 0), neck) > 0)  # sorts, so a box is better than all
+        peaks[box] |= own & (h_maxima(np.where(own, depth[box], 0), neck) > 0)  # it sorts, so a box is faster
     return ndimage.label(peaks, np.ones((3, 3)))[0]
 
 
 def _threshold(image: Image) -> float | None:
-    """Otsu's threshold of the log brightness over the background; None where nothing stands out of the noise."""
+    """Return Otsu's threshold of the log brightness over the background; None if nothing exceeds the noise."""
     background, high, top = np.quantile(image, (BACKGROUND, 0.95, 0.995))
     offset = 0.1 * max(high - background, 0.1 * (top - background))
     if offset <= 0:
@@ -124,8 +124,8 @@ def _threshold(image: Image) -> float | None:
     return float(np.expm1(cut) * offset + background)
 
 
-def _rounded(labels: Labels, diameter: float) -> Labels:
-    """Every object's contour smoothed, which closes the notches that nucleoli near it make; none takes from another."""
+def _smooth_contours(labels: Labels, diameter: float) -> Labels:
+    """Smooth the contour of each object, which closes notches of nucleoli; no object takes pixels of another."""
     margin = round(diameter / 8) + 1
     result = labels.copy()
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
@@ -139,7 +139,7 @@ def _rounded(labels: Labels, diameter: float) -> Labels:
 
 
 def _average(image: NDArray[np.integer], factor: int) -> Image:
-    """Mean over blocks of `factor` × `factor` pixels; the border is repeated to fill the last ones."""
+    """Average blocks of `factor` × `factor` pixels; repeat the border to fill the last blocks."""
     if factor == 1:
         return image.astype(np.float32)
     padded = np.pad(image, [(0, -side % factor) for side in image.shape], mode="edge")
@@ -148,7 +148,7 @@ def _average(image: NDArray[np.integer], factor: int) -> Image:
 
 
 def _estimate_diameter(mask: NDArray[np.bool_]) -> float:
-    """Area-weighted typical diameter of the objects in a mask, in pixels."""
+    """Estimate the area-weighted typical diameter of the objects in a mask, in pixels."""
     distance = ndimage.distance_transform_edt(ndimage.binary_fill_holes(mask))
     peaks = (distance == ndimage.maximum_filter(distance, 7)) & (distance > 2)
     if not peaks.any():

@@ -1,4 +1,4 @@
-"""Nuclei that the user has labelled already: one label image for each field, in a folder."""
+"""Read nuclei from label images that the user has, one for each field."""
 
 import os
 from collections.abc import Sequence
@@ -26,18 +26,18 @@ class Stored:
     """Label images from a folder, `<field>_labels.<ext>` or `<field>.<ext>` (ext: png, tif, tiff).
 
     A label image holds 8-, 16- or 32-bit integers, 0 = background, each other value one nucleus, and has its field's
-    shape. What is missing, double or wrong is told field by field.
+    shape. A missing, duplicate or unusable label image is reported for its field.
 
     Parameters
     ----------
     folder : str
-        Searched for `<antibody>/<plate>_<well>_<number>_labels.png` and the like.
+        Folder of the label images, `<antibody>/<plate>_<well>_<number>_labels.png` and so on.
     """
 
     folder: str
 
     def label(self, images: Sequence[NDArray[np.integer]], names: Sequence[str]) -> list[NDArray[np.int32] | str]:
-        """Read the label image of each field; see `Labeller.label`."""
+        """Read the label image of each field, as `Labeller.label` describes."""
         self._check_folder()
         results: list[NDArray[np.int32] | str] = []
         for image, name in zip(images, names, strict=True):
@@ -48,7 +48,7 @@ class Stored:
         return results
 
     def settings(self) -> dict[str, Any]:
-        """See `Labeller.settings`; the files count by their names, sizes and times of change."""
+        """Return class, folder and a fingerprint of the files' names, sizes and times of change."""
         self._check_folder()
         files = []
         for place, _, names in os.walk(self.folder):

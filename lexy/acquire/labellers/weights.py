@@ -1,4 +1,4 @@
-"""Cellpose's weights: where they are, bringing what is missing, and reading them without running what they hold."""
+"""Find, download and read Cellpose's weights, without running code that they hold."""
 
 import os
 import pickle
@@ -16,21 +16,21 @@ from lexy.files import replacing
 
 VARIABLE = "CELLPOSE_LOCAL_MODELS_PATH"
 ADDRESSES = {"3": "https://www.cellpose.org/models", "4": "https://huggingface.co/mouseland/cellpose-sam/resolve/main"}
-_FIRST_NAMES = ("cyto", "cyto2", "nuclei")  # their files are called nucleitorch_0 and so on
+_FIRST_NAMES = ("cyto", "cyto2", "nuclei")  # their files are named nucleitorch_0 and so on
 
 
 def is_path(model: str) -> bool:
-    """Whether a model is given by its weights file, not by name."""
+    """Return whether a model is given as a weights file, not by name."""
     return "/" in model or "\\" in model or Path(model).is_file()
 
 
 def check_path(model: str) -> None:
-    """Complain about a weights file that is not there (Cellpose itself would take another one).
+    """Check that the weights file exists (Cellpose itself would use another one).
 
     Raises
     ------
     UserError
-        If the model is given by a file and there is none.
+        If the model is given as a file that does not exist.
     """
     if is_path(model) and not Path(model).is_file():
         raise UserError(
@@ -40,21 +40,21 @@ def check_path(model: str) -> None:
 
 
 def find_weights(model: str | None, models: ModuleType, version: str) -> Path:
-    """Weights file of a model, fetched if Cellpose publishes it and it is missing.
+    """Return the weights file of a model; download it if it is missing and Cellpose publishes it.
 
     Parameters
     ----------
     model : str or None
-        Path or name; None: `nuclei` where the installed Cellpose has it, otherwise its first.
+        Path or name; None: `nuclei` if the installed Cellpose has it, otherwise its first model.
     models : module
         `cellpose.models`.
     version : str
-        Cellpose's.
+        Version of Cellpose.
 
     Raises
     ------
     UserError
-        If there is no such file or model, or it cannot be fetched.
+        If there is no such file or model, or it cannot be downloaded.
     """
     name = model or ("nuclei" if "nuclei" in models.MODEL_NAMES else models.MODEL_NAMES[0])
     if is_path(name):
@@ -65,11 +65,11 @@ def find_weights(model: str | None, models: ModuleType, version: str) -> Path:
             f"labeller.model={name}: neither a file nor a model of the installed Cellpose {version}. "
             f"Its models: {', '.join(models.MODEL_NAMES)}."
         )
-    return _at_hand(Path(models.MODEL_DIR) / (f"{name}torch_0" if name in _FIRST_NAMES else name), version)
+    return _download_if_missing(Path(models.MODEL_DIR) / (f"{name}torch_0" if name in _FIRST_NAMES else name), version)
 
 
 def find_size_weights(weights: Path, models: ModuleType, version: str) -> Path:
-    """The file that the automatic diameter of these weights needs, fetched if Cellpose publishes it and it is missing.
+    """Return the size model of these weights; download it if it is missing and Cellpose publishes it.
 
     Raises
     ------
@@ -81,14 +81,14 @@ def find_size_weights(weights: Path, models: ModuleType, version: str) -> Path:
         if file.is_file():
             return file
     if weights.parent == Path(models.MODEL_DIR):
-        return _at_hand(beside[0], version)
+        return _download_if_missing(beside[0], version)
     raise UserError(
         f"{beside[1]}: no such file, and the automatic diameter needs it. "
         "Put it there, or give the nuclei's diameter in pixels: labeller.diameter=NUMBER."
     )
 
 
-def _at_hand(file: Path, version: str) -> Path:
+def _download_if_missing(file: Path, version: str) -> Path:
     if file.is_file():
         return file
     address = f"{ADDRESSES[version.partition('.')[0]]}/{file.name}"
@@ -113,7 +113,7 @@ def _at_hand(file: Path, version: str) -> Path:
 
 
 def read_keys(weights: Path) -> set[str]:
-    """Names of the arrays in a weights file; nothing in it is run.
+    """Return the names of the arrays in a weights file, without running code that it holds.
 
     Raises
     ------
@@ -125,14 +125,14 @@ def read_keys(weights: Path) -> set[str]:
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(weights))
         return {key.removeprefix("module.") for key in state}
-    except Exception as error:  # foreign bytes: anything may come
+    except Exception as error:  # foreign bytes may raise anything
         raise UserError(
             f"{weights}: no weights that can be read safely ({first_line(error)}). Remove it, or name another file."
         ) from error
 
 
 def read_size_weights(file: Path) -> dict[str, Any]:
-    """Regression from Cellpose's style to the diameter; nothing in the file is run.
+    """Read the regression from Cellpose's style to the diameter, without running code that the file holds.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def read_size_weights(file: Path) -> dict[str, Any]:
             np.lib.format.read_array_header_1_0(opened)
             values = _ArraysOnly(opened).load().item()
         return {name: np.asarray(values[name], float) for name in ("A", "smean", "diam_mean", "ymean")}
-    except Exception as error:  # foreign bytes: anything may come
+    except Exception as error:  # foreign bytes may raise anything
         raise UserError(
             f"{file}: no size model of Cellpose that can be read safely ({first_line(error)}). "
             "Remove it, or give the nuclei's diameter in pixels: labeller.diameter=NUMBER."
@@ -158,7 +158,7 @@ def read_size_weights(file: Path) -> dict[str, Any]:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Builds NumPy arrays and plain values; a file that names anything else is refused before that is called."""
+    """Unpickle NumPy arrays and plain values; refuse a file that names anything else before it is called."""
 
     ALLOWED = frozenset(
         {(module, name) for module in ("numpy.core.multiarray", "numpy._core.multiarray")
@@ -176,5 +176,5 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, shortly."""
+    """Return the first line of an error's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,1 +1,1 @@
-"""A stills store as a page."""
+"""The page of a stills store, with its figures."""

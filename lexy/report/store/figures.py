@@ -1,4 +1,4 @@
-"""Figures of a stills store: a sheet of crops, histograms per split."""
+"""Draw the figures of a stills store: a sheet of crops, and histograms for each split."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,19 +14,19 @@ ACROSS = 6  # crops in a row of a sheet
 BINS = 30
 
 
-def crop_sheet(images: NDArray[np.integer], masks: NDArray[np.uint8], captions: Sequence[str], title: str) -> Figure:
-    """Crops with the outlines of their masks, six in a row.
+def draw_crops(images: NDArray[np.integer], masks: NDArray[np.uint8], captions: Sequence[str], title: str) -> Figure:
+    """Draw crops with the outlines of their masks, six in a row.
 
     Parameters
     ----------
     images : ndarray of uint8 or uint16, shape (n, H, W)
-        Range 0 to the type's maximum, of which the square root is shown; n at least 1.
+        Range 0 to the maximum of the type; the square root is shown. n is at least 1.
     masks : ndarray of uint8, shape (n, H, W)
-        1 in nuclei, else 0.
+        1 = nucleus, 0 = background.
     captions : sequence of str
         One for each crop, of one or two lines.
     title : str
-        Above all.
+        Title of the sheet.
     """
     down = -(-len(images) // ACROSS)
     width, height = 1.75 * ACROSS, 2.1 * down + 0.4
@@ -47,15 +47,15 @@ def crop_sheet(images: NDArray[np.integer], masks: NDArray[np.uint8], captions: 
     return figure
 
 
-def histograms(table: pd.DataFrame, columns: Mapping[str, str], splits: Sequence[str]) -> Figure:
-    """One row of panels for each split, one column for each quantity; shared bins, shares of a split's crops.
+def draw_histograms(table: pd.DataFrame, columns: Mapping[str, str], splits: Sequence[str]) -> Figure:
+    """Draw histograms of quantities (columns) for each split (rows), with shared bins, in percent of a split's crops.
 
     Parameters
     ----------
     table : DataFrame
         One row per crop: `split` and the quantities, which may be NaN.
     columns : mapping
-        Column → label of its axis.
+        Column of the table → label of its axis.
     splits : sequence of str
         Names of the splits, from top to bottom.
     """

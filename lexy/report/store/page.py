@@ -1,4 +1,4 @@
-"""A stills store as one HTML page that can be opened, sent and archived as it is."""
+"""Write a stills store as one self-contained HTML page."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -15,10 +15,10 @@ from lexy.data.store import read_table, store_info
 from lexy.errors import UserError
 from lexy.files import replacing
 from lexy.report import html
-from lexy.report.store.figures import crop_sheet, histograms
+from lexy.report.store.figures import draw_crops, draw_histograms
 
-READ = ["field", "antibody", "cell_line", "nucleus", "area", "contrast", "split"]
-LONGEST = 32  # characters that fit above a crop
+COLUMNS = ["field", "antibody", "cell_line", "nucleus", "area", "contrast", "split"]
+LONGEST = 32  # characters of a caption that fit above a crop
 UNKNOWN = "(not known)"
 DROPPED = (
     '<p class="note">Dropped: <i>border</i> and <i>small</i> count nuclei, <i>crowded</i> and <i>no nuclei</i> fields, '
@@ -26,21 +26,21 @@ DROPPED = (
 )
 
 
-def write_report(store: Path, folder: Path, crops_per_split: int = 24, seed: int = 0) -> Path:
-    """Write `report.html` and, beside it, the pictures it holds: `crops_<split>.png` and `histograms.png`.
+def write_store_page(store: Path, folder: Path, crops_per_split: int = 24, seed: int = 0) -> Path:
+    """Write `report.html` and, beside it, its figures `crops_<split>.png` and `histograms.png`.
 
-    Of the arrays only the drawn crops are read.
+    Only the crops that are shown are read from the arrays.
 
     Parameters
     ----------
     store : Path
         The store's folder.
     folder : Path
-        Made if it is missing; files of these names are replaced.
+        Folder of the page; made if it is missing, existing files are replaced.
     crops_per_split : int
-        How many crops of each split are drawn at most; larger than 0.
+        Largest number of crops shown for each split; larger than 0.
     seed : int
-        Which: the same store and seed, the same crops; not negative.
+        Seed of the random choice of crops; not negative.
 
     Returns
     -------
@@ -53,14 +53,14 @@ def write_report(store: Path, folder: Path, crops_per_split: int = 24, seed: int
         If there is no whole store, or a part of it is missing or damaged.
     """
     info = store_info(store)
-    table = read_table(store, info, READ)
-    drawn = {
-        split: _draw(np.flatnonzero(table["split"] == split), crops_per_split, [seed, at])
+    table = read_table(store, info, COLUMNS)
+    shown = {
+        split: _sample(np.flatnonzero(table["split"] == split), crops_per_split, [seed, at])
         for at, split in enumerate(SPLITS)
     }
     sections = [
         _overview(table, info),
-        *(_crops(store, table, split, rows, seed, folder) for split, rows in drawn.items()),
+        *(_crops(store, table, split, rows, seed, folder) for split, rows in shown.items()),
         _histograms(table, info, folder),
         _cell_lines(table),
         html.section("What became of the fields", DROPPED + "".join(html.tables(info["counts"]))),
@@ -72,7 +72,7 @@ def write_report(store: Path, folder: Path, crops_per_split: int = 24, seed: int
     return page
 
 
-def _draw(rows: np.ndarray, count: int, seed: Sequence[int]) -> np.ndarray:
+def _sample(rows: np.ndarray, count: int, seed: Sequence[int]) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(rows, min(count, len(rows)), replace=False))
 
 
@@ -107,8 +107,8 @@ def _crops(store: Path, table: pd.DataFrame, split: str, rows: np.ndarray, seed:
     captions = [_caption(row) for row in table.iloc[rows].itertuples()]
     total = int((table["split"] == split).sum())
     side = f"{images.shape[1]} × {images.shape[2]} px"
-    figure = crop_sheet(images, masks, captions, f"{split}: {len(rows):,} of {total:,} crops, drawn with seed {seed}")
-    picture = _picture(figure, folder / f"crops_{split}.png", f"Crops of the {split} split with mask outlines")
+    figure = draw_crops(images, masks, captions, f"{split}: {len(rows):,} of {total:,} crops, drawn with seed {seed}")
+    picture = _save_figure(figure, folder / f"crops_{split}.png", f"Crops of the {split} split with mask outlines")
     text = f"<p>Protein channel, {side}, square root of the intensity, each crop scaled to its own maximum. Outlines: "
     return html.section(title, f"{text}the masks. Above each: field # nucleus, cell line, contrast.</p>{picture}")
 
@@ -124,9 +124,9 @@ def _histograms(table: pd.DataFrame, info: Mapping[str, Any], folder: Path) -> s
     side = info["settings"].get("rules", {}).get("field_size")
     field = f" of the field at {side} × {side}" if side else " of the resized field"
     labels = {"area": f"area of the nucleus (px{field})", "contrast": "contrast (nucleus − ring, 1 = crop's maximum)"}
-    figure = histograms(table, labels, SPLITS)
+    figure = draw_histograms(table, labels, SPLITS)
     return html.section(
-        "Area and contrast", _picture(figure, folder / "histograms.png", "Histograms of area and contrast")
+        "Area and contrast", _save_figure(figure, folder / "histograms.png", "Histograms of area and contrast")
     )
 
 
@@ -142,7 +142,7 @@ def _cell_lines(table: pd.DataFrame) -> str:
     return html.section("Cell lines", html.table(header, rows))
 
 
-def _picture(figure: Figure, path: Path, description: str) -> str:
+def _save_figure(figure: Figure, path: Path, description: str) -> str:
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
     return html.picture(path.read_bytes(), description)

@@ -1,1 +1,1 @@
-"""One segmented video, or many: figures, films, pages."""
+"""Figures, films and pages of one segmented video or of many."""

@@ -1,4 +1,4 @@
-"""A video with the outlines of its nuclei: painted frames, and films of them as GIF and MP4."""
+"""Draw the outlines of nuclei over a video: single frames, and films as GIF, WebP and MP4."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -21,16 +21,16 @@ from lexy.files import replacing
 Painted = NDArray[np.uint8]
 
 GREYS, HUES = 32, 24  # more greys cannot be told apart under noise, and make a GIF half as large again
-BLACK, WHITE, CLEAR = 0, GREYS - 1, GREYS + HUES  # places in PALETTE
-GOLDEN = 0.6180339887  # turns of the colour circle from one id to the next: neighbouring ids look different
-SAMPLED = 8  # frames that the display range is taken from
-RANGE = 0.5, 99.8  # percentiles of them that become black and white
+BLACK, WHITE, CLEAR = 0, GREYS - 1, GREYS + HUES  # indices into PALETTE
+GOLDEN = 0.6180339887  # turns of the colour circle per id, so that neighbouring ids look different
+SAMPLED = 8  # frames that determine the display range
+RANGE = 0.5, 99.8  # percentiles that are shown black and white
 FINE = 700  # pixels: wider pictures have outlines wider than one pixel
-BAR = 22  # height of the strip below a frame that its time is written in
+BAR = 22  # pixels: height of the strip below a frame with its time
 
 
 def _palette() -> NDArray[np.uint8]:
-    """(256, 3): a ramp of greys, the colours of ids, black."""
+    """Return colours (256, 3): a ramp of greys, the colours of ids, black."""
     colours = np.zeros((256, 3))
     colours[:GREYS] = np.linspace(0, 1, GREYS)[:, None]
     hues = np.arange(HUES) * GOLDEN % 1
@@ -42,7 +42,7 @@ PALETTE = _palette()
 
 
 def colour_of(ids: NDArray[np.integer]) -> Painted:
-    """Places in `PALETTE` of the colours of nuclei: the same id, the same colour, in every frame and picture."""
+    """Return indices into `PALETTE`: each id has the same colour in every frame and picture."""
     return (GREYS + ids % HUES).astype(np.uint8)
 
 
@@ -55,7 +55,7 @@ class Film:
     frame : callable
         Index → (H, W) float32, finite.
     labels : callable
-        Index → (H, W) int32: 0, or the id of the nucleus.
+        Index → (H, W) int32: id of the nucleus, 0 = background.
     n_frames : int
         At least 1.
     interval : float
@@ -69,16 +69,29 @@ class Film:
 
     @cached_property
     def range(self) -> tuple[float, float]:
-        """What is shown black and white: one range for the whole video, so that bleaching and exchange can be seen."""
-        limits = [np.percentile(self.frame(at), RANGE) for at in self.spread(SAMPLED)]
+        """Values shown black and white: one range for the whole video, so that bleaching and exchange are visible."""
+        limits = [np.percentile(self.frame(at), RANGE) for at in self.spaced_frames(SAMPLED)]
         return float(min(low for low, _ in limits)), float(max(high for _, high in limits))
 
-    def spread(self, count: int) -> list[int]:
-        """Indices of at most `count` frames, evenly spaced from the first to the last."""
+    def spaced_frames(self, count: int) -> list[int]:
+        """Return indices of at most `count` frames, evenly spaced from the first to the last."""
         return sorted({int(at) for at in np.linspace(0, self.n_frames - 1, min(count, self.n_frames)).round()})
 
-    def painted(self, at: int, width: int) -> Painted:
-        """A frame with outlines: (h, w) places in `PALETTE`, w near `width`; ids are colours, small frames enlarged."""
+    def render(self, at: int, width: int) -> Painted:
+        """Draw a frame with outlines in the colours of the ids.
+
+        Parameters
+        ----------
+        at : int
+            Index of the frame.
+        width : int
+            Largest width in pixels; small frames are enlarged by an integer factor.
+
+        Returns
+        -------
+        ndarray of uint8, shape (h, w)
+            Indices into `PALETTE`.
+        """
         frame, labels = _resized(np.asarray(self.frame(at)), np.asarray(self.labels(at)), width)
         low, high = self.range
         shown = np.clip((frame - low) / (high - low or 1), 0, 1)
@@ -89,14 +102,14 @@ class Film:
         painted[outline] = colour_of(labels[outline])
         return painted
 
-    def stamped(self, at: int, width: int) -> Painted:
-        """As `painted`, with a strip below that tells the frame and its time."""
-        painted = np.pad(self.painted(at, width), ((0, BAR), (0, 0)), constant_values=BLACK)
-        write(painted, [(6, painted.shape[0] - BAR / 2, self.caption(at))], size=14, anchor="lm")
+    def render_with_time(self, at: int, width: int) -> Painted:
+        """Draw a frame as `render` does, with a strip below that shows its time."""
+        painted = np.pad(self.render(at, width), ((0, BAR), (0, 0)), constant_values=BLACK)
+        write_text(painted, [(6, painted.shape[0] - BAR / 2, self.caption(at))], size=14, anchor="lm")
         return painted
 
     def caption(self, at: int) -> str:
-        """Time of a frame as a person reads it, or its number where the interval is unknown."""
+        """Return the time of a frame in words, or its index if the interval is unknown."""
         if np.isnan(self.interval):
             return f"frame {at}"
         seconds = at * self.interval
@@ -104,18 +117,19 @@ class Film:
         return f"{seconds:g} s" if seconds < 60 else f"{minutes} min {rest:02} s"
 
 
-def write(painted: Painted, texts: list[tuple[float, float, str]], size: float, anchor: str) -> None:
-    """Write white text with a black rim into a painted frame, in place.
+def write_text(painted: Painted, texts: list[tuple[float, float, str]], size: float, anchor: str) -> None:
+    """Write white text with a black rim into a rendered frame, in place.
 
     Parameters
     ----------
     painted : ndarray of uint8, shape (h, w)
+        Indices into `PALETTE`; changed.
     texts : list of (x, y, text)
-        In pixels; `anchor` of the text lies there.
+        Position of the anchor in pixels, and the text.
     size : float
-        Of the letters, in pixels.
+        Size of the letters, in pixels.
     anchor : str
-        As Pillow names it: `lm` left and middle, `mm` the middle.
+        Anchor as Pillow names it: `lm` left and middle, `mm` the middle.
     """
     height, width = painted.shape
     rims, letters = (Image.new("L", (width, height)) for _ in range(2))
@@ -129,8 +143,8 @@ def write(painted: Painted, texts: list[tuple[float, float, str]], size: float, 
     painted[rim | (grey > 127)] = (grey[rim | (grey > 127)] / 255 * WHITE).astype(np.uint8)
 
 
-def picture(painted: Painted) -> Image.Image:
-    """A painted frame as a Pillow image of mode P; `CLEAR` is transparent in PNG."""
+def as_image(painted: Painted) -> Image.Image:
+    """Return a rendered frame as a Pillow image of mode P; `CLEAR` is transparent in PNG."""
     image = Image.fromarray(painted)
     image.putpalette(PALETTE.tobytes())  # turns the mode to P
     return image
@@ -139,63 +153,53 @@ def picture(painted: Painted) -> Image.Image:
 def write_gif(film: Film, path: Path, *, width: int = 512, fps: float = 8, most: int = 150) -> Path:
     """Write the film with outlines and times as a GIF that repeats.
 
-    Pillow keeps what it writes until the end: `most` frames are what bounds the memory, and the file.
+    Pillow keeps all frames in memory until the end; `most` limits memory and file size.
 
     Parameters
     ----------
     film : Film
     path : Path
-        Replaced when the whole GIF is there.
+        The GIF, written whole or not at all; returned.
     width : int
-        Pixels, at most.
+        Largest width in pixels.
     fps : float
         Frames per second, above 0.
     most : int
-        At least 1. Of a longer film as many frames are shown, evenly spaced; their times are written below them.
-
-    Returns
-    -------
-    Path
-        `path`.
+        Largest number of frames, at least 1; of a longer film evenly spaced ones are shown.
     """
     with replacing(path) as temporary:
         _save(film, temporary, "GIF", width, fps, most, optimize=False)
     return path
 
 
-def webp(film: Film, *, width: int = 512, fps: float = 8, most: int = 60) -> bytes:
-    """The film as an animated WebP: as `write_gif` at a third of the size, for browsers alone."""
+def encode_webp(film: Film, *, width: int = 512, fps: float = 8, most: int = 60) -> bytes:
+    """Return the film as an animated WebP, with the options of `write_gif`: a third of the size, only for browsers."""
     buffer = io.BytesIO()
     _save(film, buffer, "WEBP", width, fps, most, quality=60, method=0)
     return buffer.getvalue()
 
 
 def _save(film: Film, to: Path | io.BytesIO, kind: str, width: int, fps: float, most: int, **options: Any) -> None:
-    pictures = (picture(film.stamped(at, width)) for at in film.spread(most))
+    pictures = (as_image(film.render_with_time(at, width)) for at in film.spaced_frames(most))
     first, duration = next(pictures), round(1000 / fps)
     first.save(to, kind, save_all=True, append_images=pictures, duration=duration, loop=0, **options)
 
 
 def has_mp4() -> bool:
-    """Whether this installation can write MP4: the extra `video` brings imageio-ffmpeg."""
+    """Return whether MP4 can be written: whether the extra `video` is installed."""
     return find_spec("imageio_ffmpeg") is not None
 
 
 def write_mp4(film: Film, path: Path, *, width: int = 512, fps: float = 8) -> Path:
-    """Write every frame of the film with outlines and times as an H.264 MP4, one frame in memory at a time.
+    """Write every frame of the film with outlines and times as an H.264 MP4, with one frame in memory at a time.
 
     Parameters
     ----------
     film : Film
     path : Path
-        Ends in `.mp4`; replaced when the whole film is there.
+        The MP4, ending in `.mp4`, written whole or not at all; returned.
     width, fps
         As of `write_gif`.
-
-    Returns
-    -------
-    Path
-        `path`.
 
     Raises
     ------
@@ -206,7 +210,7 @@ def write_mp4(film: Film, path: Path, *, width: int = 512, fps: float = 8) -> Pa
         raise UserError(f"{path}: MP4 needs imageio-ffmpeg. Install the extra: pip install 'lexy[video]'")
     write_frames = import_module("imageio_ffmpeg").write_frames
 
-    frames = _even(film, width)
+    frames = _even_sized(film, width)
     first = next(frames)
     with replacing(path) as temporary:
         writer = write_frames(str(temporary), first.shape[1::-1], fps=fps, macro_block_size=2, quality=7)
@@ -222,10 +226,10 @@ def write_mp4(film: Film, path: Path, *, width: int = 512, fps: float = 8) -> Pa
     return path
 
 
-def _even(film: Film, width: int) -> Iterator[NDArray[np.uint8]]:
-    """Frames (h, w, 3) with even sides, as H.264 wants them: a black row or column is added."""
+def _even_sized(film: Film, width: int) -> Iterator[NDArray[np.uint8]]:
+    """Render frames (h, w, 3) with even sides, as H.264 requires: add a black row or column."""
     for at in range(film.n_frames):
-        painted = film.stamped(at, width)
+        painted = film.render_with_time(at, width)
         padded = np.pad(painted, [(0, side % 2) for side in painted.shape], constant_values=BLACK)
         yield np.ascontiguousarray(PALETTE[padded])
 
@@ -233,7 +237,7 @@ def _even(film: Film, width: int) -> Iterator[NDArray[np.uint8]]:
 def _resized(
     frame: NDArray[np.float32], labels: NDArray[np.int32], width: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Smaller by the mean over areas, larger by repeating pixels; labels keep their values."""
+    """Shrink by the mean over areas or enlarge by repeating pixels; labels keep their values."""
     height, wide = frame.shape
     if wide <= width:
         times = max(1, width // max(height, wide))

@@ -1,4 +1,4 @@
-"""A segmented video as one HTML page that can be opened, sent and archived as it is."""
+"""Write a segmented video as one self-contained HTML page."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,16 @@ from lexy.report import html
 from lexy.report.themes import figure
 from lexy.report.video.figures import (
     QUANTITIES,
-    clock,
     draw_curves_of_cells,
     draw_film_strip,
     draw_half_times,
     draw_overlay_frame,
+    time_unit,
 )
-from lexy.report.video.overlay import CLEAR, Film, webp
+from lexy.report.video.overlay import CLEAR, Film, encode_webp
 
-EMBEDDED = 3_500_000  # bytes, 4.7 MB as text of the page: a larger film lies beside it
-PREVIEW = 60  # frames of the film that stands in its place
+EMBEDDED = 3_500_000  # bytes (4.7 MB as text of the page) of the largest embedded film
+PREVIEW = 60  # frames of the film embedded in place of a larger one
 NUMBER = ' class="number"'
 
 FLAGS = {
@@ -47,17 +47,17 @@ SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 
 
 class Facts(TypedDict):
-    """What was done to the video, as the page tells it.
+    """What the page says of the analysis.
 
     Attributes
     ----------
     video : str
-        Its name: the page's title.
+        Name of the video: the title of the page.
     warnings : sequence of str
         Shown first.
     done : mapping
-        Everything else that a reader needs to do it again, in the order of the page: checkpoint, network, frames,
-        interval, pixel size, start, light, corrections, versions; mappings become tables of their own.
+        Everything needed to repeat the analysis, in the order of the page: checkpoint, network, frames, interval, pixel
+        size, start, light, corrections, versions; mappings become tables of their own.
     """
 
     video: str
@@ -76,23 +76,23 @@ def write_video_page(
     overlay: Path | None = None,
     files: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write the page and, beside it, its pictures: `curves.png`, `half_times.png`, `film_strip.png`, `overlay.png`.
+    """Write the page and, beside it, its figures `curves.png`, `half_times.png`, `film_strip.png`, `overlay.png`.
 
     Parameters
     ----------
     path : Path
-        The page; its folder is made if it is missing, files of these names are replaced.
+        The page; its folder is made if it is missing, existing files are replaced.
     film : Film
     nuclei, cells : DataFrame
         A row for each nucleus and frame, and for each nucleus, as `lexy-predict` writes them.
     facts : Facts
-        May hold foreign text: it is escaped.
+        Any text; it is escaped.
     fit : ndarray (n, 2), optional
-        Times, in the unit of `cells`, and N/C of the fit of the mean.
+        Fit of the mean: times in the unit of `cells`, and N/C.
     overlay : Path, optional
-        The film as a GIF in the same folder: within the page up to 3.5 MB, else linked below fewer of its frames.
+        The film as a GIF in the same folder: embedded up to 3.5 MB, otherwise linked below an excerpt of its frames.
     files : mapping, optional
-        Name of a file in the same folder → what it is: linked.
+        Name of a file in the same folder → description; the page links to it.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def write_video_page(
 
 def _headline(cells: pd.DataFrame) -> str:
     trusted = cells[cells["trust"].astype(bool)]
-    unit = clock(cells, float(trusted[list(QUANTITIES)].mean().max()))
+    unit = time_unit(cells, float(trusted[list(QUANTITIES)].mean().max()))
     tiles = [("nuclei followed", f"{len(cells):,}", ""), ("trusted", f"{len(trusted):,}", f"of {len(cells):,}")]
     for column, name in QUANTITIES.items():
         known = trusted[column].dropna().to_numpy(float)
@@ -171,14 +171,14 @@ def _pictures(film: Film, most: int, overlay: Path | None, folder: Path) -> str:
 
 
 def _film(film: Film, overlay: Path | None) -> str:
-    """The GIF itself where it is small, else a film of fewer frames, and where the whole one is."""
+    """Return the GIF if it is small, otherwise a film of fewer frames and a link to the GIF."""
     if overlay is None:
         return ""
     if overlay.stat().st_size <= EMBEDDED:
         shown, kind, note = overlay.read_bytes(), "gif", ""
     else:
         frames, kind = min(film.n_frames, PREVIEW), "webp"
-        while len(shown := webp(film, most=frames)) > EMBEDDED and frames > 1:
+        while len(shown := encode_webp(film, most=frames)) > EMBEDDED and frames > 1:
             frames //= 2
         note = f'<p class="note">{frames} of {film.n_frames} frames; to keep: {html.link(overlay.name)}</p>'
     return f"<h3>Film</h3>{html.picture(shown, 'Film with outlines', kind=kind)}{note}"
@@ -196,7 +196,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _cells(nuclei: pd.DataFrame, cells: pd.DataFrame) -> str:
-    """The table of nuclei; what a column is sorted by stands in its cells' `data-value` where it is not the text."""
+    """Return the table of nuclei; `data-value` of a cell is what its column is sorted by, if not the text."""
     unit = "frames" if (cells["unit"] == "frame").any() else "s"
     fitted = [f"{name} {what}" for name in ("export", "return") for what in ("amplitude", f"half-time, {unit}")]
     spoken = ("trusted", "flags", "reason")

@@ -1,4 +1,4 @@
-"""Many videos as one HTML page: conditions beside each other."""
+"""Write many videos as one HTML page: statistics over replicates for each condition."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,16 +15,16 @@ from lexy.report.video.page import STYLE, Facts
 COLUMNS = ["condition", "quantity", "mean", "low", "high", "replicates", "cells"]
 
 
-def write_cohort_page(path: Path, cohort: pd.DataFrame, facts: Facts, files: Mapping[str, str] | None = None) -> Path:
-    """Write the page of many videos: warnings, conditions, what was done, and links to the pages of the videos.
-
-    Beside it lies its figure, `conditions.png`.
+def write_replicates_page(
+    path: Path, summary: pd.DataFrame, facts: Facts, files: Mapping[str, str] | None = None
+) -> Path:
+    """Write the page of many videos, and its figure `conditions.png` beside it.
 
     Parameters
     ----------
     path, facts, files
-        As of `write_video_page`; `video` is the title.
-    cohort : DataFrame
+        As of `write_video_page`; `facts["video"]` is the title.
+    summary : DataFrame
         As of `draw_conditions`.
 
     Returns
@@ -34,8 +34,8 @@ def write_cohort_page(path: Path, cohort: pd.DataFrame, facts: Facts, files: Map
     """
     sections = [
         html.warnings(facts["warnings"]),
-        html.section("Conditions", _conditions(cohort, path.parent / "conditions.png")),
-        html.section("What was done", "".join(html.tables(facts["done"], "this cohort"))),
+        html.section("Conditions", _conditions(summary, path.parent / "conditions.png")),
+        html.section("What was done", "".join(html.tables(facts["done"], "these videos"))),
         html.files(files or {}),
     ]
     with replacing(path) as temporary:
@@ -43,14 +43,14 @@ def write_cohort_page(path: Path, cohort: pd.DataFrame, facts: Facts, files: Map
     return path
 
 
-def _conditions(cohort: pd.DataFrame, path: Path) -> str:
-    if not cohort["cells"].any():
+def _conditions(summary: pd.DataFrame, path: Path) -> str:
+    if not summary["cells"].any():
         return '<p class="note">There is no nucleus to be trusted in any video.</p>'
     rows = [
         [str(condition), html.words(str(quantity)), html.interval(mean, low, high), int(replicates), int(cells)]
-        for condition, quantity, mean, low, high, replicates, cells in cohort[COLUMNS].itertuples(index=False)
+        for condition, quantity, mean, low, high, replicates, cells in summary[COLUMNS].itertuples(index=False)
     ]
     table = html.table(["condition", "quantity", "mean (95 % interval)", "replicates", "cells"], rows)
-    drawn = figure(partial(draw_conditions, cohort), path, "Mean and interval of each condition")
+    drawn = figure(partial(draw_conditions, summary), path, "Mean and interval of each condition")
     note = "Mean and 95 % interval over replicates; where there are too few of them for an interval, the mean alone."
     return f'{drawn}<p class="note">{note}</p><div class="scroll">{table}</div>'

@@ -1,4 +1,4 @@
-"""What `lexy-predict` leaves behind for one video."""
+"""Write the result files of one predicted video."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +36,7 @@ def write_prediction(result: Prediction, folder: Path, film: Literal["gif", "mp4
 
 
 def _mean_curve(result: Prediction) -> Any:
-    """The fit of the mean curve, drawn finely; None if there is none."""
+    """Return times and N/C (400, 2) of the fit of the mean curve; None if there is no fit."""
     if not np.isfinite(result.mean.export_half_time):
         return None
     times = result.nuclei["frame"] if result.cells["unit"].iloc[0] == "frame" else result.nuclei["seconds"]

@@ -10,7 +10,7 @@ from acquire.atlas_server import Answer, Atlas, body, cut, jpeg, redirect, statu
 from acquire.download_room import CONTENTS, FILES, GOOD, HTML, ONE, QUICK, Room, entries, heal, put
 from PIL import Image
 
-from lexy.acquire import http
+from lexy.acquire.download import http
 from lexy.errors import UserError
 
 
@@ -133,7 +133,7 @@ def test_the_summary_names_failures(atlas: Atlas, tmp_path: Path, capsys: pytest
     room = Room(tmp_path, entries(atlas.address))
     room.run(max_failed_share=1)
     shown = capsys.readouterr().out
-    assert "5 images brought" in shown
+    assert "5 images fetched" in shown
     assert f"{FILES[0]}: HTTP 404 Not Found" in shown
     assert "and 2 failures more" in shown
     assert "download_report.csv" in shown

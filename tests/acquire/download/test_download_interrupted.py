@@ -14,15 +14,15 @@ from cli_runs import environment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexy.acquire.journal import Journal, Whole
-from lexy.acquire.shards import only_one
+from lexy.acquire.download.journal import CheckedFile, Journal
+from lexy.acquire.shards import exclusive
 from lexy.errors import UserError
 
 RUN = """
 import resource, signal, sys
 from pathlib import Path
-from lexy.acquire.download import DownloadImages
-from lexy.acquire.http import Politeness
+from lexy.acquire.download.images import DownloadImages
+from lexy.acquire.download.politeness import Politeness
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 work, fields, most = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
@@ -114,7 +114,7 @@ def test_a_full_disk_stops_it_at_once(atlas: Atlas, tmp_path: Path) -> None:
 
 def test_two_at_a_time_in_one_folder_are_refused(atlas: Atlas, tmp_path: Path) -> None:
     room = Room(tmp_path, entries(atlas.address))
-    with only_one(room.fields, "images"), pytest.raises(UserError, match="another process"):
+    with exclusive(room.fields, "images"), pytest.raises(UserError, match="another process"):
         room.run()
     assert atlas.asked == []
 
@@ -122,13 +122,13 @@ def test_two_at_a_time_in_one_folder_are_refused(atlas: Atlas, tmp_path: Path) -
 @given(st.binary(max_size=60))
 def test_a_journal_outlives_whatever_is_in_it(rubbish: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:
-        path, one, two = Path(name, "journal"), Whole(1, 2, "a" * 64, [3, 4]), Whole(5, 6, "b" * 64, [7, 8])
+        path, one, two = Path(name, "journal"), CheckedFile(1, 2, "a" * 64, [3, 4]), CheckedFile(5, 6, "b" * 64, [7, 8])
         with Journal(path, Path(name)) as journal:
-            journal.note("a", one)
+            journal.add("a", one)
         with path.open("ab") as file:
             file.write(rubbish)
         with Journal(path, Path(name)) as journal:
-            journal.note("b", two)
+            journal.add("b", two)
         with Journal(path, Path(name)) as journal:
-            assert journal.whole["a"] == one
-            assert journal.whole["b"] == two
+            assert journal.checked["a"] == one
+            assert journal.checked["b"] == two

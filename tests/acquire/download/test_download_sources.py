@@ -10,7 +10,7 @@ from acquire.download_room import CONTENTS, FILES, GOOD, HTML, ONE, QUICK, Room,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexy.acquire.download import DownloadImages, _is_safe
+from lexy.acquire.download.images import DownloadImages, _is_safe
 from lexy.acquire.manifest import ChannelImage, FieldEntry
 from lexy.errors import UserError
 from lexy.files import sha256

@@ -22,10 +22,11 @@ from acquire.atlas_xml import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexy.acquire.hpa import atlas_xml as hpa_xml
-from lexy.acquire.hpa.address import BadAddress, parse_address, parse_field
-from lexy.acquire.hpa.atlas_xml import LeftOut, read_entries
-from lexy.acquire.manifest import ChannelImage, FieldEntry
+from lexy.acquire.hpa import atlas_xml
+from lexy.acquire.hpa.address import UnusableImage, parse_address
+from lexy.acquire.hpa.atlas_xml import read_entries
+from lexy.acquire.index.writer import LeftOut
+from lexy.acquire.manifest import ChannelImage, FieldEntry, parse_field_name
 from lexy.errors import UserError
 
 
@@ -205,7 +206,7 @@ def test_addresses_are_taken_apart_as_they_were_put_together(antibody, plate, we
     assert (address.plate, address.well, address.number) == (plate, well, str(number))
     assert address.channels == tuple(channels)
     assert address.field == f"{antibody}/{name}"
-    assert parse_field(address.field) == (plate, well, str(number))
+    assert parse_field_name(address.field) == (plate, well, str(number))
 
 
 @given(
@@ -219,7 +220,7 @@ def test_addresses_are_taken_apart_as_they_were_put_together(antibody, plate, we
 def test_no_address_leads_out_of_the_folder_of_fields(middle: str, end: str) -> None:
     try:
         address = parse_address(f"{IMAGES}/1{middle}{end}")
-    except BadAddress:
+    except UnusableImage:
         return
     assert re.fullmatch(r"[0-9]+/[A-Za-z0-9-]+(_[A-Za-z0-9-]+){2,3}", address.field)
     assert address.folder == "https://images.proteinatlas.org"
@@ -227,7 +228,7 @@ def test_no_address_leads_out_of_the_folder_of_fields(middle: str, end: str) -> 
 
 @pytest.mark.parametrize("name", ["a", "1_A1", "50001/1_A1_x1", "1_A1_1_2_3"])
 def test_other_names_of_fields_say_nothing(name: str) -> None:
-    assert parse_field(name) == ("", "", "")
+    assert parse_field_name(name) == ("", "", "")
 
 
 BOMB = (
@@ -302,7 +303,7 @@ def test_a_damaged_gzip_file() -> None:
 
 
 def test_an_entry_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hpa_xml, "SIZE", 10_000)
+    monkeypatch.setattr(atlas_xml, "MAX_SIZE", 10_000)
     assert len(read(atlas(*(field(at) for at in range(100))))[0]) == 100
     with pytest.raises(UserError, match="an entry with more than 1e"):
         read(atlas(field().replace("cytosol", "cytosol" * 2000)))

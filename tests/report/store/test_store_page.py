@@ -16,8 +16,8 @@ from lexy.data.splits import SPLITS
 from lexy.data.store_writer import StoreWriter
 from lexy.errors import UserError
 from lexy.files import sha256, write_json
-from lexy.report.store.figures import OUTLINE, crop_sheet, histograms
-from lexy.report.store.page import write_report
+from lexy.report.store.figures import OUTLINE, draw_crops, draw_histograms
+from lexy.report.store.page import write_store_page
 
 PICTURES = [*(f"crops_{split}.png" for split in SPLITS), "histograms.png"]
 NASTY = "<script>alert(1)</script>"
@@ -82,7 +82,7 @@ def rich_store(path: Path) -> Path:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    return write_report(rich_store(folder / "store"), folder / "new" / "report", crops_per_split=3)
+    return write_store_page(rich_store(folder / "store"), folder / "new" / "report", crops_per_split=3)
 
 
 def test_the_page_stands_alone(written: Path) -> None:
@@ -137,14 +137,15 @@ def spread(store: Path) -> None:
 def test_groups_in_more_than_one_split_are_told(tmp_path: Path) -> None:
     spread(rich_store(tmp_path / "store"))
     assert (
-        "12 of them are in more than one split" in Page(write_report(tmp_path / "store", tmp_path / "report", 1)).text
+        "12 of them are in more than one split"
+        in Page(write_store_page(tmp_path / "store", tmp_path / "report", 1)).text
     )
 
 
 def test_the_seed_decides_which_crops_are_drawn(written: Path, tmp_path: Path) -> None:
     store = written.parents[2] / "store"
-    write_report(store, tmp_path / "again", crops_per_split=3)
-    write_report(store, tmp_path / "other", crops_per_split=3, seed=1)
+    write_store_page(store, tmp_path / "again", crops_per_split=3)
+    write_store_page(store, tmp_path / "other", crops_per_split=3, seed=1)
     for file in (*PICTURES, "report.html"):
         assert (tmp_path / "again" / file).read_bytes() == (written.parent / file).read_bytes()
     assert (tmp_path / "other" / PICTURES[0]).read_bytes() != (written.parent / PICTURES[0]).read_bytes()
@@ -155,7 +156,7 @@ def test_an_empty_split_and_unknown_contrasts(tmp_path: Path) -> None:
         for at in range(5):
             writer.add(*field_of(f"f{at}"))
         writer.finish(fractions=(0.6, 0.4, 0))
-    page = Page(write_report(tmp_path / "store", tmp_path / "report", 1))
+    page = Page(write_store_page(tmp_path / "store", tmp_path / "report", 1))
     assert "There are none." in page.text
     assert len(page.pictures) == 3
 
@@ -173,14 +174,14 @@ def test_damage_is_a_user_error(tmp_path: Path, spoil, message: str) -> None:
     fill(tmp_path / "store")
     spoil(tmp_path / "store")
     with pytest.raises(UserError, match=message):
-        write_report(tmp_path / "store", tmp_path / "report")
+        write_store_page(tmp_path / "store", tmp_path / "report")
 
 
 def test_it_does_not_need_torch(tmp_path: Path) -> None:
     fill(tmp_path / "store")
     code = (
-        "import sys; from pathlib import Path; from lexy.report.store.page import write_report\n"
-        f"write_report(Path({str(tmp_path / 'store')!r}), Path({str(tmp_path / 'report')!r}), crops_per_split=1)\n"
+        "import sys; from pathlib import Path; from lexy.report.store.page import write_store_page\n"
+        f"write_store_page(Path({str(tmp_path / 'store')!r}), Path({str(tmp_path / 'report')!r}), crops_per_split=1)\n"
         "assert 'torch' not in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
@@ -194,7 +195,7 @@ def test_outlines_lie_on_the_border_of_the_mask() -> None:
     masks = np.zeros((7, 32, 32), np.uint8)
     masks[0, 8:24, 8:24] = 1
     masks[1] = 1  # touches the crop's border all round
-    figure = crop_sheet(np.full((7, 32, 32), 40, np.uint8), masks, [f"crop {at}" for at in range(7)], "$title{")
+    figure = draw_crops(np.full((7, 32, 32), 40, np.uint8), masks, [f"crop {at}" for at in range(7)], "$title{")
     axes = figure.axes
     assert [panel.get_title(loc="left") for panel in axes[:7]] == [f"crop {at}" for at in range(7)]
     sizes = np.array([panel.get_position().size for panel in axes[:7]])
@@ -219,7 +220,7 @@ def test_outlines_lie_on_the_border_of_the_mask() -> None:
 def test_histograms_are_shares_of_the_split_in_shared_bins() -> None:
     table = pd.DataFrame({"split": ["train"] * 4 + ["val"], "area": [0.0, 0.0, 0.0, 30.0, 30.0]})
     table["contrast"] = [0.1, 0.2, np.nan, np.nan, np.nan]
-    figure = histograms(table, {"area": "px", "contrast": "1"}, SPLITS)
+    figure = draw_histograms(table, {"area": "px", "contrast": "1"}, SPLITS)
     heights = [[bar.get_height() for bar in panel.patches] for panel in figure.axes]
     assert [heights[0][0], heights[0][-1], sum(heights[0])] == [75, 25, 100]
     assert heights[2][-1] == 100

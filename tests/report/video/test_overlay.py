@@ -7,11 +7,22 @@ from video_tables import SIDE, film, labels_of
 
 from lexy.errors import UserError
 from lexy.report.video import overlay
-from lexy.report.video.overlay import BAR, BLACK, GREYS, PALETTE, WHITE, Film, colour_of, webp, write_gif, write_mp4
+from lexy.report.video.overlay import (
+    BAR,
+    BLACK,
+    GREYS,
+    PALETTE,
+    WHITE,
+    Film,
+    colour_of,
+    encode_webp,
+    write_gif,
+    write_mp4,
+)
 
 
 def test_outlines_have_the_colour_of_the_id_and_the_rest_is_grey():
-    painted = film().painted(0, SIDE)
+    painted = film().render(0, SIDE)
     assert set(painted[4, 4:14]) == {int(colour_of(np.array(7)))}
     assert set(painted[20:30, 10]) == {int(colour_of(np.array(300)))}
     assert painted[9, 9] == painted[25, 15] > painted[0, 0]
@@ -19,7 +30,7 @@ def test_outlines_have_the_colour_of_the_id_and_the_rest_is_grey():
 
 
 def test_the_same_id_has_the_same_colour_in_every_frame():
-    pictures = [film().painted(at, SIDE) for at in (0, 5)]
+    pictures = [film().render(at, SIDE) for at in (0, 5)]
     assert pictures[0][20, 12] == pictures[1][20, 17] == colour_of(np.array(300))
 
 
@@ -30,10 +41,10 @@ def test_every_id_has_a_colour_that_is_no_grey(one):
 
 
 def test_one_range_for_the_whole_film():
-    bright = film().painted(5, SIDE)[0, 0], film().painted(0, SIDE)[0, 0]
+    bright = film().render(5, SIDE)[0, 0], film().render(0, SIDE)[0, 0]
     assert bright[0] > bright[1] == BLACK
     constant = Film(lambda _: np.full((8, 8), 3, np.float32), lambda _: np.zeros((8, 8), np.int32), 2)
-    assert set(constant.painted(1, 8).ravel()) == {BLACK}
+    assert set(constant.render(1, 8).ravel()) == {BLACK}
 
 
 def test_large_frames_shrink_and_keep_their_ids():
@@ -42,13 +53,13 @@ def test_large_frames_shrink_and_keep_their_ids():
         lambda at: np.kron(labels_of(at), np.ones((5, 5), np.int32)),
         6,
     )
-    np.testing.assert_array_equal(large.painted(3, SIDE), film().painted(3, SIDE))
+    np.testing.assert_array_equal(large.render(3, SIDE), film().render(3, SIDE))
 
 
 def test_small_frames_are_enlarged_by_whole_numbers():
-    assert film().painted(0, 130).shape == (3 * SIDE, 3 * SIDE)
+    assert film().render(0, 130).shape == (3 * SIDE, 3 * SIDE)
     tall = Film(lambda _: np.zeros((90, 10), np.float32), lambda _: np.zeros((90, 10), np.int32), 1)
-    assert tall.painted(0, 100).shape == (90, 10)
+    assert tall.render(0, 100).shape == (90, 10)
 
 
 @pytest.mark.parametrize(
@@ -60,15 +71,15 @@ def test_times_are_written_as_read(interval, at, caption):
 
 
 def test_the_time_stands_below_the_frame():
-    stamped = film().stamped(0, 4 * SIDE)
-    np.testing.assert_array_equal(stamped[:-BAR], film().painted(0, 4 * SIDE))
+    stamped = film().render_with_time(0, 4 * SIDE)
+    np.testing.assert_array_equal(stamped[:-BAR], film().render(0, 4 * SIDE))
     assert (stamped[-BAR:] == WHITE).any()
     assert (stamped[-BAR:] < GREYS).all()
 
 
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_frames_are_spread_from_the_first_to_the_last(frames, count):
-    spread = film(frames).spread(count)
+    spread = film(frames).spaced_frames(count)
     assert len(spread) == min(frames, count)
     assert spread[0] == 0
     assert count == 1 or spread[-1] == frames - 1
@@ -81,7 +92,9 @@ def test_gif_holds_every_frame_with_its_colours(tmp_path):
         assert (gif.n_frames, gif.size, gif.info["duration"]) == (6, (160, 160 + BAR), 200)
         for at in range(6):
             gif.seek(at)
-            np.testing.assert_array_equal(np.asarray(gif.convert("RGB")), PALETTE[film().stamped(at, 4 * SIDE)])
+            np.testing.assert_array_equal(
+                np.asarray(gif.convert("RGB")), PALETTE[film().render_with_time(at, 4 * SIDE)]
+            )
     assert [one.name for one in path.parent.iterdir()] == ["film.gif"]
 
 
@@ -116,7 +129,7 @@ def test_a_broken_frame_leaves_the_film_before_it(tmp_path):
 
 
 def test_webp_is_a_film(tmp_path):
-    (tmp_path / "film.webp").write_bytes(webp(film(), width=SIDE, most=3))
+    (tmp_path / "film.webp").write_bytes(encode_webp(film(), width=SIDE, most=3))
     with Image.open(tmp_path / "film.webp") as image:
         assert image.n_frames == 3
 

@@ -9,13 +9,13 @@ from video_tables import SIDE, film, tables
 
 from lexy.report.themes import DARK, LIGHT, png
 from lexy.report.video.figures import (
-    clock,
     draw_conditions,
     draw_curves_of_cells,
     draw_film_strip,
     draw_half_times,
     draw_overlay_frame,
     mean_curve,
+    time_unit,
 )
 from lexy.report.video.overlay import BAR, CLEAR, GREYS
 
@@ -109,10 +109,14 @@ def test_cells_without_any_fit_can_be_drawn(trust):
     assert label == "export\n0 trusted\n0 untrusted\n4 without"
 
 
-def test_clock():
+def test_time_unit():
     _, seconds = tables()
     _, frames = tables(unit="frame")
-    assert [clock(seconds, 180), clock(seconds, 181), clock(frames, 1e6)] == [("s", 1), ("min", 60), ("frames", 1)]
+    assert [time_unit(seconds, 180), time_unit(seconds, 181), time_unit(frames, 1e6)] == [
+        ("s", 1),
+        ("min", 60),
+        ("frames", 1),
+    ]
 
 
 def test_themes_differ_in_paper_and_ink():
@@ -131,8 +135,8 @@ def test_conditions_with_and_without_interval():
         ("a $x^2$", "export_half_time", 80.0, 60.0, 90.0, 4, 120),
         ("b", "export_half_time", 50.0, *[np.nan] * 2, 1, 9),
     ]
-    cohort = pd.DataFrame(rows, columns=["condition", "quantity", "mean", "low", "high", "replicates", "cells"])
-    figure = draw_conditions(cohort)
+    summary = pd.DataFrame(rows, columns=["condition", "quantity", "mean", "low", "high", "replicates", "cells"])
+    figure = draw_conditions(summary)
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         "a $x^2$\n4 repl., 120 cells",
@@ -141,23 +145,23 @@ def test_conditions_with_and_without_interval():
     segments = axes.collections[0].get_segments()
     np.testing.assert_allclose(segments[0], [[60, 0], [90, 0]])
     assert axes.get_xlabel() == "export half time"
-    assert png(lambda: draw_conditions(cohort), LIGHT).startswith(b"\x89PNG")
+    assert png(lambda: draw_conditions(summary), LIGHT).startswith(b"\x89PNG")
 
 
 def test_film_strip_holds_frames_in_rows():
     strip = draw_film_strip(film(20), count=5, width=SIDE, across=3)
     assert strip.size == (3 * (SIDE + 6) - 6, 2 * (SIDE + BAR + 6) - 6)
     pixels = np.asarray(strip)
-    np.testing.assert_array_equal(pixels[: SIDE + BAR, :SIDE], film(20).stamped(0, SIDE))
+    np.testing.assert_array_equal(pixels[: SIDE + BAR, :SIDE], film(20).render_with_time(0, SIDE))
     last = slice(SIDE + 6, 2 * SIDE + 6)
-    np.testing.assert_array_equal(pixels[SIDE + BAR + 6 :, last], film(20).stamped(19, SIDE))
+    np.testing.assert_array_equal(pixels[SIDE + BAR + 6 :, last], film(20).render_with_time(19, SIDE))
     assert (pixels[SIDE + BAR + 6 :, 2 * SIDE + 12 :] == CLEAR).all()
     assert draw_film_strip(film(1), width=SIDE).size == (SIDE, SIDE + BAR)
 
 
 def test_ids_are_written_in_their_nuclei():
     frame = np.asarray(draw_overlay_frame(film(), 0, width=10 * SIDE))
-    bare = film().painted(0, 10 * SIDE)
+    bare = film().render(0, 10 * SIDE)
     changed = np.argwhere(frame != bare)
     assert len(changed) > 20
     assert (frame[tuple(changed.T)] < GREYS).all()

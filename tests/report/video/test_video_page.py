@@ -16,7 +16,7 @@ from video_tables import film, tables
 from lexy.report.video import page as video_page
 from lexy.report.video.overlay import write_gif
 from lexy.report.video.page import SCRIPT, write_video_page
-from lexy.report.video.replicates_page import write_cohort_page
+from lexy.report.video.replicates_page import write_replicates_page
 
 NASTY = '"><script>alert(1)</script><img src=x onerror=alert(2)>.tif'
 FILES = ["curves.png", "film_strip.png", "half_times.png", "overlay.gif", "overlay.png", "report.html"]
@@ -165,7 +165,7 @@ def test_a_video_without_nuclei_has_a_page(tmp_path):
 def test_a_large_film_is_linked_and_fewer_frames_are_shown(tmp_path, monkeypatch):
     gif = tmp_path / "overlay.gif"
     gif.write_bytes(bytes(9001))
-    monkeypatch.setattr(video_page, "webp", lambda _, most: bytes(3000 * most))
+    monkeypatch.setattr(video_page, "encode_webp", lambda _, most: bytes(3000 * most))
     monkeypatch.setattr(video_page, "EMBEDDED", 9000)
     nuclei, cells = tables()
     page = Page(write_video_page(tmp_path / "a.html", film(), nuclei, cells, facts(), overlay=gif))
@@ -175,19 +175,19 @@ def test_a_large_film_is_linked_and_fewer_frames_are_shown(tmp_path, monkeypatch
     assert films == [bytes(9000)]
 
 
-def test_the_cohort_has_a_page(tmp_path):
+def test_many_videos_have_a_page(tmp_path):
     rows = [
         (NASTY, "export_half_time", 80.0, 60.0, 90.0, 4, 120),
         ("b", "export_half_time", 50.0, np.nan, np.nan, 1, 9),
     ]
-    cohort = pd.DataFrame(rows, columns=["condition", "quantity", "mean", "low", "high", "replicates", "cells"])
-    page = Page(write_cohort_page(tmp_path / "cohort.html", cohort, facts(), {"1/report.html": "video 1"}))
+    summary = pd.DataFrame(rows, columns=["condition", "quantity", "mean", "low", "high", "replicates", "cells"])
+    page = Page(write_replicates_page(tmp_path / "summary.html", summary, facts(), {"1/report.html": "video 1"}))
     assert [NASTY, "export half time", "80 (60 to 90)", "4", "120"] in page.rows
     assert ["b", "export half time", "50", "1", "9"] in page.rows
     assert "./1/report.html" in page.values("href")
     assert page.scripts == []
     assert (tmp_path / "conditions.png").exists()
-    empty = Page(write_cohort_page(tmp_path / "none.html", cohort[:0], facts()))
+    empty = Page(write_replicates_page(tmp_path / "none.html", summary[:0], facts()))
     assert "no nucleus" in empty.text
 
 

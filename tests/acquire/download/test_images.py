@@ -12,7 +12,7 @@ from acquire.download_room import CONTENTS, FILES, ONE, QUICK, Room, entries, pu
 from cli_runs import REPOSITORY, environment
 from rich.console import Console
 
-from lexy.acquire.download import DownloadImages
+from lexy.acquire.download.images import DownloadImages
 from lexy.files import sha256
 
 
@@ -43,7 +43,7 @@ def test_again_does_nothing_and_says_so(
     counts = room.run()
     before, inode = room.state(), (room.work / "downloaded.parquet").stat().st_ino
     atlas.asked.clear()
-    monkeypatch.setattr("lexy.acquire.fetch_images.check_image", None)  # no image is looked at either
+    monkeypatch.setattr("lexy.acquire.download.fetch_images.check_image", None)  # no image is looked at either
     assert room.run() == counts
     assert "nothing to do" in capsys.readouterr().out
     assert room.state() == before

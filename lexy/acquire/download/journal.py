@@ -1,4 +1,4 @@
-"""A record of files that were found whole, kept so that a run that was stopped goes on where it was."""
+"""Record the files that passed the check, so that an interrupted download continues where it stopped."""
 
 import json
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from lexy.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """What is known of a file that was read, found to be an image and hashed.
+class CheckedFile:
+    """Size, time and hash of a file that was decoded without error.
 
     Attributes
     ----------
     bytes, mtime : int
-        Its size, and its time of change in ns: as long as they are the same, it is taken to be the same file.
+        Size in bytes and time of change in ns; while both stay the same, the file is taken to be unchanged.
     sha256 : str
-        64 hexadecimal digits.
+        SHA-256 of the file's bytes, 64 hexadecimal digits.
     shape : list of int
         (H, W) in pixels.
     """
@@ -31,30 +31,29 @@ class Whole:
 
 
 class Journal:
-    """Append-only JSON lines, one for each whole file, written at once; the last one of a file counts.
+    """Append-only JSON lines, one for each checked file; the last line of a file counts.
 
-    A line that cannot be read, such as the torn last one of a process that was killed, only means that its file is
-    checked again.
+    The file of an unreadable line, such as the incomplete last line of a killed process, is checked again.
 
     Parameters
     ----------
     path : Path
-        The file; made if missing.
+        The journal; made if it is missing.
     folder : Path
-        What the files are relative to.
+        Folder that the files are relative to.
 
     Attributes
     ----------
-    whole : dict of str to Whole
-        By file.
+    checked : dict of str to CheckedFile
+        By path of the file below `folder`.
     """
 
     def __init__(self, path: Path, folder: Path) -> None:
         self.path, self.folder = path, folder
-        self.whole: dict[str, Whole] = {}
+        self.checked: dict[str, CheckedFile] = {}
 
     def __enter__(self) -> "Journal":
-        with writing(self.path.parent):
+        with reporting_write_errors(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab+")
             self._file.seek(0)
@@ -67,33 +66,33 @@ class Journal:
         self._file.close()
 
     def _read(self, line: bytes) -> int:
-        """Take in a line; the bytes of it that stay."""
+        """Read one line; return how many bytes of it are kept: all, or none of an incomplete one."""
         if not line.endswith(b"\n"):
             return 0
         try:
             entry = json.loads(line)
             file = entry.pop("file")
-            self.whole[file] = Whole(**entry)
+            self.checked[file] = CheckedFile(**entry)
         except (ValueError, TypeError, KeyError, AttributeError):
             pass
         return len(line)
 
-    def note(self, file: str, whole: Whole) -> None:
-        """Record a whole file.
+    def add(self, file: str, checked: CheckedFile) -> None:
+        """Record a checked file.
 
         Raises
         ------
         UserError
-            If it cannot be written.
+            If the journal cannot be written.
         """
-        self.whole[file] = whole
-        with writing(self.path.parent):
-            self._file.write(json.dumps({"file": file} | asdict(whole)).encode() + b"\n")
+        self.checked[file] = checked
+        with reporting_write_errors(self.path.parent):
+            self._file.write(json.dumps({"file": file} | asdict(checked)).encode() + b"\n")
             self._file.flush()
 
-    def holds(self, file: str) -> bool:
-        """Whether the file is there and is the one that was found whole."""
-        known = self.whole.get(file)
+    def is_current(self, file: str) -> bool:
+        """Return whether the file exists and is unchanged since it was checked."""
+        known = self.checked.get(file)
         if known is None:
             return False
         try:
@@ -104,13 +103,13 @@ class Journal:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turn a failure to write into a message that names the folder.
+def reporting_write_errors(folder: Path) -> Iterator[None]:
+    """Turn an error of writing into a message that names the folder.
 
     Raises
     ------
     UserError
-        The disk is full, or the folder cannot be written to.
+        If the disk is full, or the folder cannot be written to.
     """
     try:
         yield

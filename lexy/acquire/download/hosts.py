@@ -1,4 +1,4 @@
-"""Which addresses are asked for, and how they are spelled."""
+"""Check addresses against the list of allowed hosts."""
 
 import ipaddress
 import re
@@ -11,12 +11,12 @@ from lexy.errors import UserError
 NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 
 
-class NotFetched(Exception):
-    """A file that could not be had; the message is the reason, in words."""
+class FetchError(Exception):
+    """A file that could not be fetched; the message is the reason."""
 
 
 def check_hosts(hosts: Sequence[str]) -> None:
-    """Raise UserError for a name that stands for no host."""
+    """Raise UserError for an entry that is not a host."""
     for host in hosts:
         try:
             url = httpx.URL(f"//{host}")
@@ -26,37 +26,37 @@ def check_hosts(hosts: Sequence[str]) -> None:
             raise UserError(f"politeness.hosts: {host!r} is no host. Write a name, such as proteinatlas.org.")
 
 
-def permitted(address: str | httpx.URL, hosts: Sequence[str]) -> httpx.URL:
-    """The address as it is asked for: with https, unless its host is on the loopback interface.
+def allowed_url(address: str | httpx.URL, hosts: Sequence[str]) -> httpx.URL:
+    """Return the address as it is requested: with https, unless its host is on the loopback interface.
 
     Parameters
     ----------
     address : str or URL
-        Of one file.
+        Address of one file.
     hosts : sequence of str
         The only hosts that are asked, with all their sub-domains; a name with a port stands for that port alone.
 
     Raises
     ------
-    NotFetched
-        It is not asked for: no address of the web, one with a password in it, or its host is not on the list.
+    FetchError
+        If it is no web address, holds a password, or its host is not on the list.
     """
     try:
         url = httpx.URL(address)
     except httpx.InvalidURL as error:
-        raise NotFetched(f"no valid address ({error})") from error
+        raise FetchError(f"no valid address ({error})") from error
     if url.scheme not in ("http", "https") or not _is_host(url):
-        raise NotFetched("no address of the web (http or https)")
+        raise FetchError("no address of the web (http or https)")
     if url.userinfo:
-        raise NotFetched("an address that holds a name or password is not asked for")
+        raise FetchError("an address that holds a name or password is not asked for")
     url = url if _is_loopback(url.host) else url.copy_with(scheme="https")
     if not any(_covers(httpx.URL(f"//{host}"), url) for host in hosts):
-        raise NotFetched(f"{url.host} is not among politeness.hosts ({', '.join(hosts)})")
+        raise FetchError(f"{url.host} is not among politeness.hosts ({', '.join(hosts)})")
     return url
 
 
-def shown(address: str) -> str:
-    """The address without name and password, for messages."""
+def without_credentials(address: str) -> str:
+    """Return an address without name and password, for messages."""
     try:
         return str(httpx.URL(address).copy_with(userinfo=b""))
     except httpx.InvalidURL:

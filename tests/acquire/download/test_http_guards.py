@@ -8,12 +8,13 @@ from typing import Any
 import httpx
 import pytest
 from acquire.atlas_server import Atlas, Tunnel, body, redirect
-from acquire.fetching import CONTENT, QUICK, emptied, failure, fetched
+from acquire.fetching import CONTENT, QUICK, emptied, failure, fetch, fetched
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexy.acquire.hosts import NotFetched, permitted
-from lexy.acquire.http import Politeness
+from lexy.acquire.download.hosts import FetchError, allowed_url
+from lexy.acquire.download.http import fetch_file
+from lexy.acquire.download.politeness import Politeness
 from lexy.errors import UserError
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="the openssl command makes certificates")
@@ -24,7 +25,7 @@ def test_size_limits(atlas: Atlas, tmp_path: Path) -> None:
     assert fetched(atlas, tmp_path, body(CONTENT), max_bytes=size) == CONTENT
     assert f"larger than {size - 1} bytes" in failure(atlas, emptied(tmp_path), body(CONTENT), max_bytes=size - 1)
     atlas.answers["/file"] = [body(CONTENT)]
-    replace(QUICK, max_bytes=1).fetch(f"{atlas.address}/file", tmp_path / "file", max_bytes=size)
+    fetch_file(f"{atlas.address}/file", tmp_path / "file", replace(QUICK, max_bytes=1), size)
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
@@ -90,7 +91,7 @@ def test_the_first_address_has_to_be_on_the_list_too(atlas: Atlas, tmp_path: Pat
     ],
 )
 def test_addresses_as_they_are_asked(address: str, asked: str) -> None:
-    assert str(permitted(address, ["proteinatlas.org", "127.0.0.1", "[::1]", "here.org:8443"])) == asked
+    assert str(allowed_url(address, ["proteinatlas.org", "127.0.0.1", "[::1]", "here.org:8443"])) == asked
 
 
 @pytest.mark.parametrize(
@@ -105,15 +106,15 @@ def test_addresses_as_they_are_asked(address: str, asked: str) -> None:
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_asked(address: str) -> None:
-    with pytest.raises(NotFetched):
-        permitted(address, ["proteinatlas.org", "127.0.0.1", "here.org:8443"])
+    with pytest.raises(FetchError):
+        allowed_url(address, ["proteinatlas.org", "127.0.0.1", "here.org:8443"])
 
 
 @given(st.text() | st.from_regex(r"https?://[a-z.@:/\\#?\[\]%]{0,9}atlas\.org[a-z.@:/\\#?%0-9]{0,9}", fullmatch=True))
 def test_no_address_leads_elsewhere(address: str) -> None:
     try:
-        url = permitted(address, ["atlas.org"])
-    except NotFetched:
+        url = allowed_url(address, ["atlas.org"])
+    except FetchError:
         return
     assert url.scheme == "https"
     assert url.host == "atlas.org" or url.host.endswith(".atlas.org")
@@ -128,7 +129,7 @@ def test_hosts_that_are_none(host: str) -> None:
 
 def test_no_password_in_a_message(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        QUICK.fetch("https://user:secret@127.0.0.1/file", tmp_path / "file")
+        fetch(QUICK, "https://user:secret@127.0.0.1/file", tmp_path / "file")
     assert "secret" not in str(caught.value)
 
 
@@ -138,7 +139,7 @@ def test_https_from_the_start_and_http_2_where_offered(tmp_path: Path, monkeypat
         monkeypatch.setenv("HTTPS_PROXY", tunnel.address)
         monkeypatch.setenv("HTTP_PROXY", tunnel.address)
         monkeypatch.setenv("SSL_CERT_FILE", str(tunnel.certificate))
-        replace(QUICK, hosts=("proteinatlas.org",)).fetch("http://images.proteinatlas.org/1/a.jpg", tmp_path / "a.jpg")
+        fetch(replace(QUICK, hosts=("proteinatlas.org",)), "http://images.proteinatlas.org/1/a.jpg", tmp_path / "a.jpg")
     assert (tmp_path / "a.jpg").read_bytes() == CONTENT
     assert tunnel.connects == ["CONNECT images.proteinatlas.org:443 HTTP/1.1"]
     (request,) = tunnel.requests
@@ -152,11 +153,11 @@ def test_a_certificate_of_another_is_refused(tmp_path: Path, monkeypatch: pytest
         monkeypatch.setenv("HTTPS_PROXY", tunnel.address)
         monkeypatch.setenv("SSL_CERT_FILE", str(tunnel.certificate))
         with pytest.raises(UserError, match="certificate verify failed"):
-            replace(QUICK, hosts=("proteinatlas.org",), attempts=1).fetch("https://proteinatlas.org/a", tmp_path / "a")
+            fetch(replace(QUICK, hosts=("proteinatlas.org",), attempts=1), "https://proteinatlas.org/a", tmp_path / "a")
     assert tunnel.requests == []
 
 
 def test_a_proxy_that_cannot_be_used_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "gopher://127.0.0.1")
     with pytest.raises(UserError, match="A proxy or certificate named in the environment"):
-        QUICK.fetch("https://127.0.0.1/file", tmp_path / "file")
+        fetch(QUICK, "https://127.0.0.1/file", tmp_path / "file")

@@ -11,7 +11,7 @@ import pytest
 from cli_runs import environment
 from threadpoolctl import threadpool_info
 
-from lexy.acquire.crop_pool import AHEAD, FEW, crops_of
+from lexy.acquire.process_pool import AHEAD, FEW, map_in_processes
 from lexy.errors import UserError
 
 MANY = 3 * FEW
@@ -45,19 +45,19 @@ def threads(_: int) -> set[int]:
 @pytest.mark.parametrize("count", [0, 1, FEW, FEW + 1, MANY])
 def test_results_come_in_the_order_of_the_tasks(workers: int, count: int) -> None:
     tasks = [f"task {at} " for at in range(count)]
-    assert list(crops_of(tasks, partial(shout, 2), workers)) == [2 * task.upper() for task in tasks]
+    assert list(map_in_processes(tasks, partial(shout, 2), workers)) == [2 * task.upper() for task in tasks]
 
 
 def test_processes_are_started_where_they_pay() -> None:
-    assert set(crops_of(range(FEW), own_process, 2)) == {os.getpid()}
-    others = set(crops_of(range(MANY), own_process, 2))
+    assert set(map_in_processes(range(FEW), own_process, 2)) == {os.getpid()}
+    others = set(map_in_processes(range(MANY), own_process, 2))
     assert len(others) in (1, 2)
     assert os.getpid() not in others
 
 
 def test_each_process_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert set().union(*crops_of(range(MANY), threads, 2)) == {1}
+    assert set().union(*map_in_processes(range(MANY), threads, 2)) == {1}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -70,14 +70,14 @@ def test_a_bounded_number_of_tasks_is_in_flight(workers: int) -> None:
             taken += 1
             yield str(at)
 
-    for given, _ in enumerate(crops_of(tasks(), partial(shout, 1), workers)):
+    for given, _ in enumerate(map_in_processes(tasks(), partial(shout, 1), workers)):
         assert taken - given <= (1 if workers == 1 else max(FEW + 1, AHEAD * workers))
     assert taken == 500
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_exceptions_are_passed_on(workers: int) -> None:
-    results = crops_of(range(MANY), fail_at_five, workers)
+    results = map_in_processes(range(MANY), fail_at_five, workers)
     assert [next(results) for _ in range(5)] == [-2, -3, -4, -5, -10]
     with pytest.raises(ZeroDivisionError):
         next(results)
@@ -85,7 +85,7 @@ def test_exceptions_are_passed_on(workers: int) -> None:
 
 def test_a_killed_process_is_reported() -> None:
     with pytest.raises(UserError, match=r"workers=2 processes was killed.*fewer workers"):
-        list(crops_of(range(MANY), die_at_five, 2))
+        list(map_in_processes(range(MANY), die_at_five, 2))
 
 
 def sign(folder: Path, _: int) -> None:
@@ -107,8 +107,9 @@ def test_no_process_is_left_behind(tmp_path: Path, how: signal.Signals) -> None:
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "sys.path.insert(0, 'tests/acquire'); sys.path.insert(0, 'tests')\n"
-        "from pathlib import Path; from functools import partial; from test_crop_pool import crops_of, sign\n"
-        f"list(crops_of(range(10_000), partial(sign, Path({str(tmp_path)!r})), 2))"
+        "from pathlib import Path; from functools import partial\n"
+        "from test_process_pool import map_in_processes, sign\n"
+        f"list(map_in_processes(range(10_000), partial(sign, Path({str(tmp_path)!r})), 2))"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code],

@@ -13,8 +13,9 @@ from acquire.atlas_xml import atlas, entry, field, large, tissues
 from cli_runs import REPOSITORY, environment
 from omegaconf import OmegaConf
 
-from lexy.acquire.http import Politeness
-from lexy.acquire.index import IndexAtlas
+from lexy.acquire.download.politeness import Politeness
+from lexy.acquire.hpa.address import HOSTS
+from lexy.acquire.hpa.index import IndexAtlas
 from lexy.acquire.manifest import FieldEntry, read_manifest
 from lexy.errors import UserError
 
@@ -38,7 +39,7 @@ def save(path: Path, *entries: str) -> Path:
 
 
 def index(source: Path | str, work: Path, politeness: Politeness | None = None, **settings: Any) -> dict[str, Any]:
-    return IndexAtlas(str(source), politeness or Politeness(), **settings).run(work, work / "no_fields")
+    return IndexAtlas(str(source), politeness or Politeness(HOSTS), **settings).run(work, work / "no_fields")
 
 
 def kept(work: Path) -> list[FieldEntry]:
@@ -200,7 +201,7 @@ def test_missing_sources(tmp_path: Path) -> None:
 @pytest.mark.parametrize("channels", [["blue"], ["green", "red"], ["blue", "green", "blue"]])
 def test_blue_and_green_are_needed(channels) -> None:
     with pytest.raises(UserError, match="blue and green"):
-        IndexAtlas("a.xml", Politeness(), channels=channels)
+        IndexAtlas("a.xml", Politeness(HOSTS), channels=channels)
 
 
 def test_all_channels_as_tiff(cells: Path, tmp_path: Path) -> None:
@@ -276,9 +277,10 @@ def test_the_published_search() -> None:
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from lexy.acquire.http import Politeness
-from lexy.acquire.index import IndexAtlas
-counts = IndexAtlas(sys.argv[1], Politeness()).run(Path(sys.argv[2]), Path())
+from lexy.acquire.download.politeness import Politeness
+from lexy.acquire.hpa.address import HOSTS
+from lexy.acquire.hpa.index import IndexAtlas
+counts = IndexAtlas(sys.argv[1], Politeness(("proteinatlas.org",))).run(Path(sys.argv[2]), Path())
 assert "torch" not in sys.modules
 print(counts["kept"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lexy.acquire.index import IndexFolder
+from lexy.acquire.index.folder import IndexFolder
 from lexy.acquire.manifest import FieldEntry, read_manifest
 from lexy.errors import UserError
 

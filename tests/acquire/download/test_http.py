@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 from acquire.atlas_server import Atlas, body, cut, status
-from acquire.fetching import CONTENT, QUICK, emptied, failure, fetched
+from acquire.fetching import CONTENT, QUICK, emptied, failure, fetch, fetched
 from cli_runs import environment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexy.acquire import http
-from lexy.acquire.hosts import NotFetched
-from lexy.acquire.http import Client, Politeness
+from lexy.acquire.download import http
+from lexy.acquire.download.hosts import FetchError
+from lexy.acquire.download.http import Client, fetch_file
+from lexy.acquire.download.politeness import Politeness
 from lexy.errors import UserError
 
 
@@ -102,7 +103,7 @@ def test_a_host_that_asks_for_too_long_a_wait_is_left_alone(atlas: Atlas, tmp_pa
 async def _reason(coroutine: Any) -> BaseException | None:
     try:
         await coroutine
-    except NotFetched as error:
+    except FetchError as error:
         return error
     return None
 
@@ -159,8 +160,8 @@ def test_a_larger_limit_goes_with_more_patience(atlas: Atlas, tmp_path: Path) ->
     atlas.answers["/file"] = [slow]
     hasty = replace(QUICK, total_timeout=0.2, attempts=1, max_bytes=10_000)
     with pytest.raises(UserError, match="timed out"):
-        hasty.fetch(f"{atlas.address}/file", tmp_path / "file")
-    hasty.fetch(f"{atlas.address}/file", tmp_path / "file", max_bytes=1_000_000)
+        fetch(hasty, f"{atlas.address}/file", tmp_path / "file")
+    fetch_file(f"{atlas.address}/file", tmp_path / "file", hasty, 1_000_000)
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
@@ -168,7 +169,7 @@ def test_a_host_where_nobody_listens(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(UserError, match="connection attempts failed, 3 times"):
-        QUICK.fetch(f"http://127.0.0.1:{port}/file", tmp_path / "file")
+        fetch(QUICK, f"http://127.0.0.1:{port}/file", tmp_path / "file")
 
 
 def test_a_host_without_answers_is_left_alone(atlas: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,9 +211,10 @@ def test_a_disk_that_is_full(atlas: Atlas, tmp_path: Path) -> None:
     atlas.answers["/file"] = [body(bytes(50_000))]
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from lexy.acquire.http import Politeness\n"
+        "from lexy.acquire.download.http import fetch_file\n"
+        "from lexy.acquire.download.politeness import Politeness\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
-        "Politeness(hosts=('127.0.0.1',)).fetch(sys.argv[1], Path(sys.argv[2]))"
+        "fetch_file(sys.argv[1], Path(sys.argv[2]), Politeness(hosts=('127.0.0.1',)), 50_000_000)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, f"{atlas.address}/file", str(tmp_path / "file")],
@@ -223,5 +225,5 @@ def test_a_disk_that_is_full(atlas: Atlas, tmp_path: Path) -> None:
 
 
 def test_nothing_here_imports_torch_or_pandas() -> None:
-    code = "import sys, lexy.acquire.download; assert not {'torch', 'pandas'} & set(sys.modules)"
+    code = "import sys, lexy.acquire.download.images; assert not {'torch', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env=environment())

@@ -1,4 +1,4 @@
-"""A function applied to a stream of tasks in a few processes: in order, in bounded memory."""
+"""Apply a function to a stream of tasks in several processes, in order and in bounded memory."""
 
 import multiprocessing
 import os
@@ -17,32 +17,34 @@ from lexy.processes import end_with_parent
 T = TypeVar("T")
 R = TypeVar("R")
 
-FEW = 16  # tasks that are done before the processes would have started
-AHEAD = 4  # tasks for each process that are submitted and not yet asked for
+FEW = 16  # tasks that take less time than starting processes
+AHEAD = 4  # submitted tasks for each process
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
-def crops_of(tasks: Iterable[T], work: Callable[[T], R], workers: int) -> Iterator[R]:
+def map_in_processes(tasks: Iterable[T], work: Callable[[T], R], workers: int) -> Iterator[R]:
     """Apply `work` to every task.
 
     Parameters
     ----------
     tasks : iterable
-        Read as needed: at most `FEW` or `AHEAD` × `workers` tasks and results, whichever is more, are in memory.
+        Read as needed: at most max(`FEW`, `AHEAD` × `workers`) tasks and results are in memory.
     work : callable
-        Of a module's top level, or a `partial` of one; tasks and results are picklable. Exceptions are passed on.
+        A function at the top level of a module, or a `partial` of one; tasks and results are picklable. Exceptions are
+        passed on.
     workers : int
-        Number of processes, with one thread each. With 1, or for up to `FEW` tasks, all is done in this process.
+        Number of processes, with one thread each. With 1, or for up to `FEW` tasks, this process does
+        everything.
 
     Yields
     ------
     object
-        What `work` gives, in the order of the tasks.
+        Results in the order of the tasks.
 
     Raises
     ------
     UserError
-        If a process was killed, as systems do when memory is short.
+        If a process was killed, as operating systems do when memory is short.
     """
     tasks = iter(tasks)
     first = list(islice(tasks, FEW + 1)) if workers > 1 else []
@@ -50,7 +52,7 @@ def crops_of(tasks: Iterable[T], work: Callable[[T], R], workers: int) -> Iterat
     if len(first) <= FEW:
         yield from map(work, tasks)
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _initialise)
     running: deque[Future[R]] = deque()
     try:
         for task in tasks:
@@ -68,8 +70,8 @@ def crops_of(tasks: Iterable[T], work: Callable[[T], R], workers: int) -> Iterat
         pool.shutdown(cancel_futures=True)
 
 
-def _prepare() -> None:
-    """In a new process, before it reads its first task and with that the libraries that look at these variables."""
+def _initialise() -> None:
+    """Set up a new process before it unpickles a task and so imports the libraries that read these variables."""
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
     end_with_parent(partial(os._exit, 1))

@@ -1,0 +1,1 @@
+"""Fetch images from the web or from a folder; check, hash and record each."""
