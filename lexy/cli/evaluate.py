@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from lexy.cli.hydra_app import run_command
 from lexy.config.check import resolved
 from lexy.files import replacing
-from lexy.runs.identity import Status, commit
+from lexy.runs.folder import Status
+from lexy.runs.identity import commit
 from lexy.sweeps.jobs import SweepConfig
 
 
@@ -47,8 +48,8 @@ def evaluate(config: DictConfig) -> None:
     from lexy.config.build import build
     from lexy.files import fingerprint, sha256
     from lexy.report.console import show_results
-    from lexy.runs.evaluation import baselines, check_not_trained_on, checkpoint_files, draw, evaluate_split
-    from lexy.runs.tracking import loggers_of
+    from lexy.runs.evaluation import baselines, check_not_trained_on, checkpoint_files, draw_pictures, evaluate_split
+    from lexy.runs.tracking import build_loggers
     from lexy.tasks.inference import Predictor
 
     plain = resolved(config)
@@ -68,11 +69,11 @@ def evaluate(config: DictConfig) -> None:
     folder = Path(config.paths.outputs) / "evaluations" / name
     tables.write(folder, config.split)
     _record(folder, plain, data)
-    pictures = draw(tables, predict, data, config.split, folder)
+    pictures = draw_pictures(tables, predict, data, config.split, folder)
     tags = sorted({data.name, type(network).__name__, predict.start.name, *(["phantom-data"] if data.embedded else [])})
     run_id = f"{folder.name}-{secrets.token_hex(3)}"
     values = plain | {"run_folder": str(folder)}
-    for logger in loggers_of(config, folder=folder, run_id=run_id, config=values, tags=tags, job_type="evaluate"):
+    for logger in build_loggers(config, folder=folder, run_id=run_id, config=values, tags=tags, job_type="evaluate"):
         logger.log_results({config.split: tables}, pictures)
         logger.finish(0)
     show_results(tables, folder, data, config.split)

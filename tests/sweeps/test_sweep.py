@@ -11,7 +11,7 @@ import pytest
 import torch
 from cli_runs import TINY, command, environment, run, run_forked
 
-from lexy.runs.identity import last_status
+from lexy.runs.folder import current_status
 
 HERE = Path(__file__).parent
 SHORT = [*TINY, "trainer.max_epochs=1"]
@@ -156,7 +156,7 @@ def test_a_killed_sweep_takes_its_job_with_it_and_is_resumed(tmp_path):
     sweep.kill()
     sweep.wait()
     (folder,) = (tmp_path / "outputs" / "k").iterdir()
-    wait_for(lambda: last_status(folder)["state"] == "interrupted")
+    wait_for(lambda: current_status(folder)["state"] == "interrupted")
     again = run_forked(tmp_path, "train", "-m", *TINY, *slow, "name=k", "seed=0,1", **where)
     assert again.returncode == 0, again.stderr
     assert "done, resumed" in again.stdout
@@ -180,7 +180,7 @@ def test_a_full_disk_is_one_line_and_what_lies_there_is_whole(tmp_path):
     assert done.stderr.count("error:") == 1
     assert "Traceback" not in done.stderr
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
-    assert last_status(folder)["state"] == "failed"
+    assert current_status(folder)["state"] == "failed"
     assert not list(folder.glob(".tmp*"))
     for path in folder.glob("*.ckpt"):  # one from before the disk was full
         torch.load(path, weights_only=True)
