@@ -13,6 +13,7 @@ from lexy.config.check import resolved
 from lexy.files import replacing
 from lexy.runs.folder import Status
 from lexy.runs.identity import commit
+from lexy.sweeps.command import Command
 from lexy.sweeps.jobs import SweepConfig
 
 
@@ -36,7 +37,7 @@ class EvaluateConfig:
 
 def main() -> None:
     """Entry point of the command."""
-    run_command("evaluate", evaluate, EvaluateConfig)
+    run_command(Command("evaluate", "lexy.cli.evaluate.evaluate", EvaluateConfig, preload=("lexy.runs.evaluation",)))
 
 
 def evaluate(config: DictConfig) -> None:

@@ -12,8 +12,8 @@ from lexy.cli.hydra_app import run_command
 from lexy.config.check import resolved
 from lexy.runs.compatibility import check_compatible, unused_groups, why_not
 from lexy.runs.folder import in_sweep, is_leader, last_status, open_folder
+from lexy.sweeps.command import Command
 from lexy.sweeps.jobs import SweepConfig
-from lexy.sweeps.plan import Combinations
 
 
 @dataclass
@@ -47,7 +47,17 @@ class TrainConfig:
 
 def main() -> None:
     """Entry point of the command."""
-    run_command("train", train, TrainConfig, Combinations(why_not, unused_groups, last_status))
+    run_command(
+        Command(
+            "train",
+            "lexy.cli.train.train",
+            TrainConfig,
+            preload=("lexy.runs.evaluation",),
+            why_not=why_not,
+            unused_groups=unused_groups,
+            last_status=last_status,
+        )
+    )
 
 
 def train(config: DictConfig) -> float:
