@@ -69,7 +69,7 @@ def evaluate(config: DictConfig) -> None:
     name = f"{Path(config.checkpoint).stem}-{used[:8]}-{data.name}{fold}-{data.fingerprint()[:8]}"
     folder = Path(config.paths.outputs) / "evaluations" / name
     tables.write(folder, config.split)
-    _record(folder, plain, data)
+    _write_settings(folder, plain, data)
     pictures = draw_pictures(tables, predict, data, config.split, folder)
     tags = sorted({data.name, type(network).__name__, predict.start.name, *(["phantom-data"] if data.embedded else [])})
     run_id = f"{folder.name}-{secrets.token_hex(3)}"
@@ -80,8 +80,8 @@ def evaluate(config: DictConfig) -> None:
     show_results(tables, folder, data, config.split)
 
 
-def _record(folder: Path, plain: Mapping[str, Any], data: Any) -> None:
-    """What a report reads: the settings of the training, as far as they lie beside the checkpoint, on these data."""
+def _write_settings(folder: Path, plain: Mapping[str, Any], data: Any) -> None:
+    """Write what a report reads: the settings of the training, if they lie beside the checkpoint, and of these data."""
     trained = Path(plain["checkpoint"]).parent / "resolved.yaml"
     settings = OmegaConf.to_container(OmegaConf.load(trained)) if trained.is_file() else {}
     assert isinstance(settings, dict)
@@ -93,7 +93,7 @@ def _record(folder: Path, plain: Mapping[str, Any], data: Any) -> None:
 
 
 def _without_paths(node: Any) -> Any:
-    """A node without where checkpoints lie: their digests count."""
+    """Drop the paths of checkpoints from a node: their digests count instead."""
     if not isinstance(node, dict):
         return node
     return {key: _without_paths(value) for key, value in node.items() if key != "path"}

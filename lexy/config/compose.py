@@ -1,6 +1,7 @@
 """Compose configs by Hydra without running anything; its errors become messages that say what is valid."""
 
 import re
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def without_sweeps(overrides: Sequence[str]) -> list[str]:
     return [item for item in overrides if not re.search(r"[,(]", item)]
 
 
-def composed(command: str, arguments: Any, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+def composed(command: str, arguments: Namespace, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     """Compose the config of one job, without making a folder; return it with the option chosen in each group.
 
     Parameters
@@ -77,7 +78,7 @@ def initialise(command: str, config_dir: str | None) -> Hydra:
     return create_hydra(command, config_folder(), None if config_dir is None else Path(config_dir))
 
 
-def _explained(error: Exception, command: str, arguments: Any, overrides: Sequence[str]) -> UserError:
+def _explained(error: Exception, command: str, arguments: Namespace, overrides: Sequence[str]) -> UserError:
     text = "\n".join(line for line in str(error).splitlines() if line.strip())
     key = re.search(r"Could not override '([^']+)'", text)
     if key is None:

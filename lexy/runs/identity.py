@@ -36,14 +36,15 @@ def identity(config: DictConfig, data: str) -> str:
     for key in config.get("paths", {}):
         config.paths[key] = key
     plain = {key: value for key, value in resolved(config).items() if key not in NOT_IDENTITY}
-    return fingerprint({"config": _content(plain), "data": data})[:8]
+    return fingerprint({"config": _with_digests(plain), "data": data})[:8]
 
 
-def _content(value: Any, key: str = "") -> Any:
+def _with_digests(value: Any, key: str = "") -> Any:
+    """Replace the path of every file of weights by the digest of its content."""
     if isinstance(value, dict):
-        return {name: _content(item, name) for name, item in value.items()}
+        return {name: _with_digests(item, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [_content(item, key) for item in value]
+        return [_with_digests(item, key) for item in value]
     return sha256(Path(value)) if key in FILES_OF_WEIGHTS and value is not None and Path(value).is_file() else value
 
 

@@ -26,7 +26,8 @@ class Outcome(NamedTuple):
     Attributes
     ----------
     state : str
-        done, pruned, failed (it raised an error) or interrupted (it was stopped from outside, and can be resumed).
+        done, pruned, failed (it raised an error), interrupted (it was stopped from outside, and can be resumed) or
+        no answer (it wrote no outcome).
     reason : str
         Why it is not done.
     value : float or None

@@ -2,7 +2,7 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -128,7 +128,7 @@ class JobLauncher:
             written = json.loads(path.read_text())
             return Outcome(written["state"], written["reason"], written["value"])
         try:
-            _ = returned and returned.return_value
+            _ = None if returned is None else returned.return_value  # raises what Hydra caught
         except Exception as error:
             return Outcome("failed", f"{type(error).__name__}: {error}")
         return Outcome("no answer")
@@ -166,7 +166,7 @@ def run_job(function: str, preload: Sequence[str], config: DictConfig) -> Any:
         outcome = run_in_child(function, preload, config, config.sweep.time_limit, config.sweep.jobs_at_once)
     else:
         outcome = run_here(function, config)
-    facts: Mapping[str, Any] = {"overrides": list(hydra.overrides.task), **outcome._asdict()}
+    facts = {"overrides": list(hydra.overrides.task), **outcome._asdict()}
     write_json(Path(hydra.sweep.dir) / f"{hydra.job.num}.json", facts)
     return outcome.value
 
