@@ -48,13 +48,9 @@ def current_status(folder: Path) -> dict[str, Any]:
 
 def attempt_folders(parent: Path, digits: str) -> list[Path]:
     """Return the folders of all runs with an identity, the oldest first."""
-    pattern = re.compile(rf".*-{digits}(?:-(\d+))?")
-    found = []
-    for folder in parent.glob(f"*-{digits}*"):
-        match = pattern.fullmatch(folder.name)
-        if match and folder.is_dir():
-            found.append((int(match[1] or 1), folder))
-    return [folder for _, folder in sorted(found)]
+    pattern = re.compile(rf".*-{digits}(-\d+)?")
+    found = (folder for folder in parent.glob(f"*-{digits}*") if pattern.fullmatch(folder.name) and folder.is_dir())
+    return sorted(found, key=attempt_number)
 
 
 def attempt_number(folder: Path) -> int:
