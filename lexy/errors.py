@@ -1,4 +1,9 @@
-"""The exceptions that are written for users."""
+"""The exceptions that are written for users, and how they are told."""
+
+import errno
+import sys
+
+CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
 class UserError(Exception):
@@ -25,4 +30,27 @@ class NoSuchKey(UserError):
 
 
 class Pruned(UserError):
-    """A search ended this training early: its figures promise nothing."""
+    """A search ended this training early, because its figures so far are worse than those of other trials."""
+
+
+def as_user_error(error: Exception) -> UserError | None:
+    """Return the error that a user is shown for `error`: itself, or one for a full disk or a folder that is read-only.
+
+    Returns
+    -------
+    UserError or None
+        None for an error of the program, which is shown with its traceback.
+    """
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
+        place = f"{error.filename}: " if error.filename else ""
+        return UserError(f"{place}{error.strerror}. Nothing is half-written. Make room, or give another folder.")
+    if isinstance(error, RuntimeError) and "PyTorchStreamWriter failed" in str(error):  # torch hides the system's words
+        return UserError("A checkpoint cannot be written: the disk is full. Make room, or give another folder.")
+    return None
+
+
+def print_error(error: UserError) -> None:
+    """Print an error for the user on standard error."""
+    print(f"error: {error}", file=sys.stderr)

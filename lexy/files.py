@@ -1,6 +1,5 @@
 """Files and folders: written whole or not at all, and by one process at a time."""
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -14,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from lexy.errors import UserError
-
-CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
 @contextmanager
@@ -97,16 +94,6 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-
-
-def written_nowhere(error: Exception) -> UserError | None:
-    """Return what to tell a user whose disk is full, or whose folder cannot be written to; None for any other error."""
-    if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
-        place = f"{error.filename}: " if error.filename else ""
-        return UserError(f"{place}{error.strerror}. Nothing is half-written. Make room, or give another folder.")
-    if isinstance(error, RuntimeError) and "PyTorchStreamWriter failed" in str(error):  # torch hides the system's words
-        return UserError("A checkpoint cannot be written: the disk is full. Make room, or give another folder.")
-    return None
 
 
 def sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Where the trials of a search are written down, for the search itself and for the processes that run its trials."""
+"""The storage of the trials of a search, for the search itself and for the processes that run its trials."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def storage_at(path: str | Path) -> "JournalStorage":
-    """The journal in a file, which is only ever appended to; several processes may write to it, on NFS too."""
+    """Open the journal in a file, which is only ever appended to; several processes may write to it, on NFS too."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -17,12 +17,12 @@ def storage_at(path: str | Path) -> "JournalStorage":
 
 
 def cut_torn_line(path: Path) -> None:
-    """Take out what a full disk or a crash left of a last line: it never happened, and the journal refuses it.
+    """Remove an incomplete last line, which a full disk or a crash has left: Optuna refuses a journal with one.
 
     Parameters
     ----------
     path : Path
-        Of a journal that no process writes to. It may be missing.
+        Of a journal that no process writes to now. It may be missing.
     """
     if not path.exists():
         return
@@ -33,6 +33,6 @@ def cut_torn_line(path: Path) -> None:
 
 
 def trial_id(storage: "JournalStorage", study_name: str, number: int) -> int:
-    """The storage's own name for trial `number`, from 0, of a study."""
+    """Return the storage's own id of trial `number`, from 0, of a study."""
     study = storage.get_study_id_from_name(study_name)
     return storage.get_trial_id_from_study_id_trial_number(study, number)

@@ -11,7 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from lexy.cli.hydra_app import run_command
 from lexy.config.check import resolved
 from lexy.files import replacing
-from lexy.runs.identity import Status, commit
+from lexy.runs.folder import Status
+from lexy.runs.identity import commit
+from lexy.sweeps.command import Command
 from lexy.sweeps.jobs import SweepConfig
 
 
@@ -35,7 +37,7 @@ class EvaluateConfig:
 
 def main() -> None:
     """Entry point of the command."""
-    run_command("evaluate", evaluate, EvaluateConfig)
+    run_command(Command("evaluate", "lexy.cli.evaluate.evaluate", EvaluateConfig, preload=("lexy.runs.evaluation",)))
 
 
 def evaluate(config: DictConfig) -> None:
@@ -47,8 +49,8 @@ def evaluate(config: DictConfig) -> None:
     from lexy.config.build import build
     from lexy.files import fingerprint, sha256
     from lexy.report.console import show_results
-    from lexy.runs.evaluation import baselines, check_not_trained_on, checkpoint_files, draw, evaluate_split
-    from lexy.runs.tracking import loggers_of
+    from lexy.runs.evaluation import baselines, check_not_trained_on, checkpoint_files, draw_pictures, evaluate_split
+    from lexy.runs.tracking import build_loggers
     from lexy.tasks.inference import Predictor
 
     plain = resolved(config)
@@ -67,19 +69,19 @@ def evaluate(config: DictConfig) -> None:
     name = f"{Path(config.checkpoint).stem}-{used[:8]}-{data.name}{fold}-{data.fingerprint()[:8]}"
     folder = Path(config.paths.outputs) / "evaluations" / name
     tables.write(folder, config.split)
-    _record(folder, plain, data)
-    pictures = draw(tables, predict, data, config.split, folder)
+    _write_settings(folder, plain, data)
+    pictures = draw_pictures(tables, predict, data, config.split, folder)
     tags = sorted({data.name, type(network).__name__, predict.start.name, *(["phantom-data"] if data.embedded else [])})
     run_id = f"{folder.name}-{secrets.token_hex(3)}"
     values = plain | {"run_folder": str(folder)}
-    for logger in loggers_of(config, folder=folder, run_id=run_id, config=values, tags=tags, job_type="evaluate"):
+    for logger in build_loggers(config, folder=folder, run_id=run_id, config=values, tags=tags, job_type="evaluate"):
         logger.log_results({config.split: tables}, pictures)
         logger.finish(0)
     show_results(tables, folder, data, config.split)
 
 
-def _record(folder: Path, plain: Mapping[str, Any], data: Any) -> None:
-    """What a report reads: the settings of the training, as far as they lie beside the checkpoint, on these data."""
+def _write_settings(folder: Path, plain: Mapping[str, Any], data: Any) -> None:
+    """Write what a report reads: the settings of the training, if they lie beside the checkpoint, and of these data."""
     trained = Path(plain["checkpoint"]).parent / "resolved.yaml"
     settings = OmegaConf.to_container(OmegaConf.load(trained)) if trained.is_file() else {}
     assert isinstance(settings, dict)
@@ -91,7 +93,7 @@ def _record(folder: Path, plain: Mapping[str, Any], data: Any) -> None:
 
 
 def _without_paths(node: Any) -> Any:
-    """A node without where checkpoints lie: their digests count."""
+    """Drop the paths of checkpoints from a node: their digests count instead."""
     if not isinstance(node, dict):
         return node
     return {key: _without_paths(value) for key, value in node.items() if key != "path"}

@@ -2,119 +2,79 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from hydra.utils import get_method
 from omegaconf import DictConfig
 
 from lexy.config.check import check, resolved
-from lexy.config.compose import composed, config_folder, plain
-from lexy.errors import UserError
-from lexy.files import written_nowhere
-from lexy.runs.identity import commit
-from lexy.sweeps.jobs import Results, begin, run_job
-from lexy.sweeps.plan import Combinations, planned, show_plan
-
-if TYPE_CHECKING:
-    from lexy.sweeps.search import Search
-
-ALL_EXIST = Combinations()
+from lexy.config.compose import composed, config_folder, without_sweeps
+from lexy.config.hydra_internals import parse_arguments
+from lexy.errors import UserError, as_user_error, print_error
+from lexy.sweeps.command import Command
+from lexy.sweeps.jobs import run_sweep
 
 
-def run_command(
-    command: str,
-    task: Callable[[DictConfig], Any],
-    schema: Callable[..., Any],
-    combinations: Combinations = ALL_EXIST,
-) -> None:
-    """Run a Hydra command to its end and leave the process with its exit status.
-
-    Parameters
-    ----------
-    command : str
-        Name of its primary config, of the module in `lexy.cli` and of `task` in it.
-    task : callable
-        Takes the config of one job.
-    schema : callable
-        Its parameters are the keys of the config's top level.
-    combinations : lexy.sweeps.plan.Combinations
-        Of a sweep.
-    """
-    arguments = get_args_parser().parse_args()
+def run_command(command: Command) -> None:
+    """Run a Hydra command to its end and leave the process with its exit status."""
+    arguments = parse_arguments()
     verbose = "HYDRA_FULL_ERROR" in os.environ or any(item.startswith("hydra.verbose=") for item in arguments.overrides)
     try:
         if arguments.help:
             from lexy.config.help import show
 
-            config, choices = composed(command, arguments, plain(arguments.overrides))
-            show(command, config_folder(), config, choices)
+            config, choices = composed(command.name, arguments, without_sweeps(arguments.overrides))
+            show(command.name, config_folder(), config, choices)
             return
-        results: Results | Search | None = None
-        if not (arguments.cfg or arguments.info or arguments.shell_completion or arguments.hydra_help):
-            if arguments.multirun:
-                results = _prepared(command, arguments, schema, combinations)
-            else:
-                if _searches(arguments.overrides):
-                    raise UserError("search=...: a search runs many jobs. Give -m too.")
-                config, _ = composed(command, arguments, arguments.overrides)
-                check(resolved(config), schema)
-        failures: list[UserError] = []
-        main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=command)
-        main(_job(command, task, failures))()
-        if failures:
-            raise failures[0]
-        if results is not None:
-            results.show()
-        sys.exit(1 if results is not None and results.failed else 0)
+        ended_well = _run(command, arguments)
     except UserError as error:
         if verbose:
             raise
         print_error(error)
-        sys.exit(1)
+        ended_well = False
+    sys.exit(0 if ended_well else 1)
 
 
-def _prepared(
-    command: str, arguments: Any, schema: Callable[..., Any], combinations: Combinations
-) -> "Results | Search":
-    """What is to become of a sweep, or of a search; the process ends here if there is nothing to run."""
-    if _searches(arguments.overrides):
-        from lexy.sweeps.search import prepared
+def _run(command: Command, arguments: Namespace) -> bool:
+    """Run a search, a sweep or one job, or let Hydra print what its flags ask for; return whether all ended well."""
+    search = any(item.startswith("search=") and item != "search=null" for item in arguments.overrides)
+    if not (arguments.cfg or arguments.info or arguments.shell_completion or arguments.hydra_help):
+        if arguments.multirun and search:
+            from lexy.sweeps.search import run_search
 
-        return prepared(command, arguments, schema, combinations)
-    plan = planned(command, arguments, schema, combinations)
-    show_plan(plan, commit())
-    first = next((job for job in plan if job.launched), None)
-    if first is None or composed(command, arguments, first.overrides)[0].sweep.dry_run:
-        sys.exit(0)
-    return begin(plan)
+            return run_search(command, arguments)
+        if arguments.multirun:
+            return run_sweep(command, arguments)
+        if search:
+            raise UserError("search=...: a search runs many jobs. Give -m too.")
+        config, _ = composed(command.name, arguments, arguments.overrides)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise UserError("hydra.mode=MULTIRUN: give -m instead.")
+        check(resolved(config), command.schema)
+    errors: list[UserError] = []
+    main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=command.name)
+    main(_single_job(get_method(command.function), errors))()
+    if errors:
+        raise errors[0]
+    return True
 
 
-def _searches(overrides: Sequence[str]) -> bool:
-    return any(item.startswith("search=") and item != "search=null" for item in overrides)
-
-
-def print_error(error: UserError) -> None:
-    """Tell the user."""
-    print(f"error: {error}", file=sys.stderr)
-
-
-def _job(command: str, task: Callable[[DictConfig], Any], failures: list[UserError]) -> Callable[[DictConfig], Any]:
-    """What Hydra calls for every job; `task` itself where it is the only one."""
+def _single_job(function: Callable[[DictConfig], Any], errors: list[UserError]) -> Callable[[DictConfig], Any]:
+    """Return what Hydra calls: `function`, whose errors for users are kept, because Hydra would print a traceback."""
 
     def run(config: DictConfig) -> Any:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            return run_job(command, config)
         try:
-            return task(config)
-        except Exception as error:  # Hydra would print a traceback
-            told = error if isinstance(error, UserError) else written_nowhere(error)
-            if told is None:
+            return function(config)
+        except Exception as error:
+            shown = as_user_error(error)
+            if shown is None:
                 raise
-            failures.append(told)
+            errors.append(shown)
             return None
 
     return run

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from lexy.cli.hydra_app import run_command
 from lexy.errors import UserError
+from lexy.sweeps.command import Command
 from lexy.sweeps.jobs import SweepConfig
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow's own keeps some 10 MB for itself
     if len(sys.argv) > 1 and sys.argv[1].isidentifier():
         sys.argv[1] = f"stage={sys.argv[1]}"
-    run_command("prepare", prepare, PrepareConfig)
+    run_command(Command("prepare", "lexy.cli.prepare.prepare", PrepareConfig))
 
 
 def prepare(config: DictConfig) -> None:

@@ -1,23 +1,19 @@
 """`lexy-train`: train a network on clips, then evaluate its best checkpoint."""
 
-import logging
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 from omegaconf import DictConfig
 
 from lexy.cli.hydra_app import run_command
-from lexy.config.check import located, resolved
-from lexy.errors import UserError
-
-if TYPE_CHECKING:
-    from lexy.networks.network import Network
+from lexy.config.check import resolved
+from lexy.runs.compatibility import check_compatible, network_class, unused_groups, why_not
+from lexy.runs.folder import in_sweep, is_leader, last_status, open_folder
+from lexy.sweeps.command import Command
 from lexy.sweeps.jobs import SweepConfig
-from lexy.sweeps.plan import Combinations
 
 
 @dataclass
@@ -51,7 +47,17 @@ class TrainConfig:
 
 def main() -> None:
     """Entry point of the command."""
-    run_command("train", train, TrainConfig, Combinations(why_not, unused, last_attempt))
+    run_command(
+        Command(
+            "train",
+            "lexy.cli.train.train",
+            TrainConfig,
+            preload=("lexy.runs.evaluation",),
+            why_not=why_not,
+            unused_groups=unused_groups,
+            last_status=last_status,
+        )
+    )
 
 
 def train(config: DictConfig) -> float:
@@ -72,10 +78,9 @@ def train(config: DictConfig) -> float:
     from lexy.files import held
     from lexy.report.console import show_finished
     from lexy.runs.evaluation import check_not_trained_on, checkpoint_files, load_frame_network
-    from lexy.runs.identity import identity
-    from lexy.runs.pretrained import record, start_from
-    from lexy.runs.reproduce import same_data
-    from lexy.runs.tracking import is_leader
+    from lexy.runs.pretrained import load_pretrained, record_transfer
+    from lexy.runs.reproduce import evaluation_overrides
+    from lexy.runs.tracking import quieten_lightning
 
     plain = resolved(config)
     quieten_lightning()
@@ -83,113 +88,32 @@ def train(config: DictConfig) -> float:
 
     pl.seed_everything(config.seed, verbose=False)
     data = build(config.data, "data")
-    _network_class(plain)
+    network_class(plain)
     network = build(config.model, "model")
     _try_out(config, network)
     starter = None
     if config.frame_network is not None:
         load_frame_network(config.frame_network, config.allow)
         starter = packed(config.frame_network) if network.needs_mask else None
-    moved = None if config.pretrained is None else start_from(network, config.pretrained)
-    came_from = [config.pretrained] if moved is not None else []
+    transferred = None if config.pretrained is None else load_pretrained(network, config.pretrained)
+    came_from = [config.pretrained] if transferred is not None else []
     came_from += [config.frame_network] if starter is not None else []
     facts = data.describe() | {"before": [seen for path in came_from for seen in trained_on(path)]}
     task = build(config.task, "task")(network=network, spec=plain["model"], data=facts, frame_network=starter)
     data.rows("test")
-    _check_fits(task, data)
+    check_compatible(task, data)
     check_not_trained_on(checkpoint_files(plain), data)
-    again = [] if _in_sweep() else same_data(config, data.name)
+    overrides = [] if in_sweep() else evaluation_overrides(config, data.name)
 
-    folder, done = _folder(config, identity(config, data.fingerprint()))
+    folder, done = open_folder(config, data)
     if done:
         show_finished(folder, data)
         return float(done["best_val_dice"])
     with held(folder) if is_leader() else nullcontext():
-        if moved is not None and is_leader() and not (folder / "last.ckpt").exists():  # which replaces all weights
-            record(moved, config.pretrained, folder)
-        return _run(config, plain, folder, data, task, again)
-
-
-def why_not(config: Mapping[str, Any]) -> str | None:
-    """Why a combination of a sweep does not exist, as far as its groups tell; None if it does."""
-    groups = (located(config[group]["_target_"], group) for group in ("data", "training", "start"))
-    return _unfit(_network_class(config), *groups)
-
-
-def _network_class(config: Mapping[str, Any]) -> "type[Network]":
-    """Return the class that `model` names; UserError if it is no network."""
-    from lexy.networks.network import Network
-
-    target = config["model"]["_target_"]
-    found = located(target, "model")
-    if not (isinstance(found, type) and issubclass(found, Network)):
-        raise UserError(
-            f"model: {target} is no network. Derive its class from lexy.networks.network.Recurrence (it steps from "
-            "frame to frame) or Network (it sees whole clips); see lexy/networks/unet.py."
-        )
-    return found
-
-
-def unused(config: Mapping[str, Any]) -> dict[str, str]:
-    """Groups that change nothing here, with the reason."""
-    network = _network_class(config)
-    return {} if network.needs_mask else {"start": f"{network.__name__} carries no mask, so it has no start"}
-
-
-def last_attempt(config: DictConfig) -> dict[str, Any]:
-    """Status of the last run with the identity of a sweep's job; empty if there is none, or it is not to be used."""
-    from lexy.config.build import build
-    from lexy.runs.identity import attempts, identity, last_status
-
-    if config.resume == "never":
-        return {}
-    data = build(config.data, "data")
-    folders = attempts(Path(config.paths.outputs) / config.name, identity(config, data.fingerprint()))
-    return last_status(folders[-1]) if folders else {}
-
-
-def _resume(config: DictConfig) -> str:
-    """A sweep that is launched again goes on, a single run starts again, unless the user says otherwise."""
-    return str(config.resume or ("auto" if _in_sweep() else "never"))
-
-
-def _in_sweep() -> bool:
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
-
-
-def _check_fits(task: Any, data: Any) -> None:
-    """Refuse, before a folder is made, stills for what needs clips of several frames."""
-    reason = _unfit(*map(type, (task.network, data, task.way, task.start)))
-    if reason is not None:
-        raise UserError(reason)
-
-
-def _unfit(network: Any, data: Any, way: Any, start: Any) -> str | None:
-    """Why these classes do not work together; None if they do."""
-    from lexy.networks.network import Recurrence
-    from lexy.tasks.starts import TrueMask
-
-    if way.needs_recurrence and not issubclass(network, Recurrence):
-        return (
-            f"model: {network.__name__} sees whole clips, and training: {way.__name__} steps from frame to frame. Give "
-            "training=clips."
-        )
-    if getattr(data, "sequences", True):
-        return None
-    if way.needs_sequences:
-        return (
-            f"training: {way.__name__} needs clips of several frames, data={data.name} has stills. Give "
-            "data=synthetic, or training=stills or self_feeding."
-        )
-    if start is TrueMask and network.needs_mask:
-        return (
-            f"start=truth gives away the mask of the first frame, and data={data.name} has no other. Give "
-            "start=perturbed or start=unet."
-        )
-    return None
+        # A checkpoint to go on from replaces all weights.
+        if transferred is not None and is_leader() and not (folder / "last.ckpt").exists():
+            record_transfer(transferred, config.pretrained, folder)
+        return _run(config, plain, folder, data, task, overrides)
 
 
 def _try_out(config: DictConfig, network: Any) -> None:
@@ -201,31 +125,15 @@ def _try_out(config: DictConfig, network: Any) -> None:
     build(config.trainer, "trainer", logger=False, enable_checkpointing=False, enable_progress_bar=False)
 
 
-def _folder(config: DictConfig, digits: str) -> tuple[Path, dict[str, Any] | None]:
-    """The run's folder, and its status if the run is done already and only to be shown."""
-    from lexy.runs.identity import attempts, last_status, new_folder
-    from lexy.runs.tracking import folder_of_leader, is_leader
-
-    parent = Path(config.paths.outputs) / config.name
-    if not is_leader():
-        return folder_of_leader(parent, digits), None
-    folders = attempts(parent, digits) if _resume(config) == "auto" else []
-    if folders:
-        status = last_status(folders[-1])
-        if status["state"] not in ("failed", "pruned"):  # those get a folder of their own
-            return folders[-1], status if status["state"] == "done" else None
-    return new_folder(parent, config.label, digits), None
-
-
-def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any, again: list[str]) -> float:
+def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any, overrides: list[str]) -> float:
     """Train in `folder`, from its last checkpoint if it has one, and evaluate."""
     from lexy.config.build import build
     from lexy.runs.evaluation import evaluate_run
-    from lexy.runs.tracking import recorded
+    from lexy.runs.tracking import tracked_run
     from lexy.tasks.callbacks import EpochLog, FirstCheckpoint, WholeCheckpointIO
 
     last, best = folder / "last.ckpt", folder / "best.ckpt"
-    with recorded(config, plain, folder, data, task) as (loggers, status):
+    with tracked_run(config, plain, folder, data, task) as (loggers, status):
         callbacks = [EpochLog(folder / "metrics.csv"), FirstCheckpoint(last)]
         for name, node in config.callbacks.items():
             if node is not None:  # callbacks.NAME=null switches one off
@@ -244,23 +152,11 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
             trainer.save_checkpoint(best)
         if trainer.is_global_zero:
             value = evaluate_run(
-                folder, data, task, trainer, loggers, config.seed, (config.frame_network, config.allow), again
+                folder, data, task, trainer, loggers, config.seed, (config.frame_network, config.allow), overrides
             )
             status.update(state="done", best_val_dice=value, epochs=trainer.current_epoch)
             return value
     return float("nan")
-
-
-def quieten_lightning() -> None:
-    """Lightning's hints about workers, loggers and hardware do not apply here or repeat what the config says."""
-    import warnings
-
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    messages = ["does not have many workers", "could not find the monitored key", "exists and is not empty"]
-    messages += ["command is available on your system but is not used"]  # of Slurm
-    for message in (*(f".*{text}.*" for text in messages), ".*LeafSpec.*is deprecated.*"):
-        warnings.filterwarnings("ignore", message)
 
 
 if __name__ == "__main__":

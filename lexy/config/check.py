@@ -22,7 +22,7 @@ HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
-    """Plain nested dicts with every interpolation resolved.
+    """Return a config as plain nested dicts with every interpolation resolved.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def check(config: Mapping[str, Any], schema: Callable[..., Any]) -> None:
 
 
 def refuse_secrets(value: Any, path: str) -> None:
-    """UserError for the value of a secret environment variable: configs are written down, logged and uploaded."""
+    """Raise UserError for the value of a secret environment variable: configs are kept, logged and uploaded."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             refuse_secrets(item, f"{path}.{key}".lstrip("."))
@@ -83,7 +83,7 @@ def refuse_secrets(value: Any, path: str) -> None:
 
 
 def suggestion(wrong: str, valid: Iterable[str]) -> str:
-    """'Did you mean …?' if something is near, and what is valid."""
+    """Return 'Did you mean …?' if a valid name is near, and all valid names."""
     valid = sorted(valid)
     near = difflib.get_close_matches(wrong, valid, n=1)
     return (f"Did you mean {near[0]}? " if near else "") + f"Valid: {', '.join(valid)}."
@@ -133,11 +133,11 @@ def _contains_target(value: Any) -> bool:
 
 
 def located(target: Any, path: str) -> Any:
-    """The class or function that a `_target_` at `path` of the config names; UserError if there is none."""
-    from hydra._internal.utils import _locate  # get_object logs what it raises
+    """Return the class or function that a `_target_` at `path` of the config names; UserError if there is none."""
+    from lexy.config.hydra_internals import locate
 
     try:
-        found = _locate(str(target))
+        found = locate(str(target))
     except Exception as error:
         raise UserError(f"{path}._target_={target!r} cannot be imported: {' '.join(str(error).split())}") from error
     if not callable(found):

@@ -1,14 +1,12 @@
-"""Configs as Hydra composes them, without running anything; its complaints become messages that say what is valid."""
+"""Compose configs by Hydra without running anything; its errors become messages that say what is valid."""
 
 import re
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, version
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_automatic_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -16,38 +14,32 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lexy.config.check import suggestion
+from lexy.config.hydra_internals import Hydra, combine_sweep, create_hydra
 from lexy.errors import NoSuchKey, UserError
 
 
 def config_folder() -> Path:
-    """The folder of the configs: beside the package in a clone, inside it in an installed wheel."""
+    """Return the folder of the configs: beside the package in a clone, inside it in an installed wheel."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-def jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
-    """The overrides of each job of a command line."""
-    if not multirun:
-        return [list(overrides)]
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
+def sweep_jobs(overrides: Sequence[str]) -> list[list[str]]:
+    """Return the overrides of each job of a command line; UserError if they cannot be read."""
     try:
-        parsed = OverridesParser.create().parse_overrides(overrides=list(overrides))
-        batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+        return combine_sweep(overrides)
     except HydraException as error:
         raise UserError(str(error)) from error
-    return [job for batch in batches for job in batch]
 
 
-def plain(overrides: Sequence[str]) -> list[str]:
-    """The overrides that one config can be composed of: help, and what holds for a whole sweep, take its line too."""
+def without_sweeps(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that hold for every job: those that one config, as for `--help`, can be composed of."""
     return [item for item in overrides if not re.search(r"[,(]", item)]
 
 
-def composed(command: str, arguments: Any, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
-    """The config of one job and the option chosen in each group; composing makes no folder.
+def composed(command: str, arguments: Namespace, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    """Compose the config of one job, without making a folder; return it with the option chosen in each group.
 
     Parameters
     ----------
@@ -79,19 +71,14 @@ def composed(command: str, arguments: Any, overrides: Sequence[str]) -> tuple[Di
         GlobalHydra.instance().clear()
 
 
-def initialise(command: str, config_dir: str | None) -> None:
-    """Let Hydra find the configs of a command, and first those in the user's own folder."""
-    search_path = create_automatic_config_search_path(None, None, str(config_folder()))
-    if config_dir is not None:
-        if not Path(config_dir).is_dir():
-            raise UserError(f"--config-dir {config_dir}: no such folder.")
-        folder = f"file://{Path(config_dir).resolve()}"
-        search_path.prepend("command-line", folder, SearchPathQuery(provider="schema"))  # where Hydra puts it
-    version.setbase("1.3")
-    Hydra.create_main_hydra2(task_name=command, config_search_path=search_path)
+def initialise(command: str, config_dir: str | None) -> Hydra:
+    """Let Hydra find the configs of a command, and those in the user's own folder; it must know of none yet."""
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise UserError(f"--config-dir {config_dir}: no such folder.")
+    return create_hydra(command, config_folder(), None if config_dir is None else Path(config_dir))
 
 
-def _explained(error: Exception, command: str, arguments: Any, overrides: Sequence[str]) -> UserError:
+def _explained(error: Exception, command: str, arguments: Namespace, overrides: Sequence[str]) -> UserError:
     text = "\n".join(line for line in str(error).splitlines() if line.strip())
     key = re.search(r"Could not override '([^']+)'", text)
     if key is None:

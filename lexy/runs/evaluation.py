@@ -1,18 +1,15 @@
-"""From a trained network to tables, pictures and records in the run's folder."""
+"""Evaluate a trained network: tables, pictures and records in the run's folder."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from lexy import checkpoint as checkpoints
 from lexy.errors import UserError
 from lexy.evaluation.baselines import CopiedMask, Li, MovedMask, Otsu
 from lexy.evaluation.evaluate import evaluate_all
 from lexy.evaluation.result_tables import Tables
-from lexy.files import replacing
 from lexy.networks.network import Network, Recurrence
 from lexy.networks.propagation import frame_network as without_mask
 from lexy.report.clips import draw_clips
@@ -26,7 +23,7 @@ NETWORK = "network"
 
 
 def baselines(predict: Predictor, data: Any, frame_network: str | None, allow: Sequence[str] = ()) -> dict[str, Any]:
-    """What a network is compared with, each started as it is: thresholds, and copies of the mask it starts from.
+    """Return what a network is compared with, each started as it is: thresholds, and copies of the mask it starts from.
 
     Where that is the truth and the first frame of a video has none, a network that needs no mask can be evaluated all
     the same: then there are no copies, in none of the splits or folds, and the user is told.
@@ -52,7 +49,7 @@ def baselines(predict: Predictor, data: Any, frame_network: str | None, allow: S
 
 
 def load_frame_network(path: str, allow: Sequence[str]) -> Recurrence:
-    """The network of a checkpoint, if it needs no mask; UserError if it does."""
+    """Return the network of a checkpoint; UserError if it needs a mask."""
     try:
         return without_mask(checkpoints.load(path, allow=allow))
     except ValueError as error:
@@ -60,7 +57,7 @@ def load_frame_network(path: str, allow: Sequence[str]) -> Recurrence:
 
 
 def checkpoint_files(plain: Any) -> list[str]:
-    """Every checkpoint that a resolved config loads."""
+    """Return the paths of all checkpoints that a resolved config loads."""
     if isinstance(plain, list):
         return [path for item in plain for path in checkpoint_files(item)]
     if not isinstance(plain, dict):
@@ -73,7 +70,7 @@ def checkpoint_files(plain: Any) -> list[str]:
 def evaluate_split(
     predict: Predictor, data: Any, split: str, facts: Mapping[str, Any], others: Mapping[str, Predictor]
 ) -> Tables:
-    """Tables of one split; `facts` become columns of the per-frame table, `others` are evaluated beside `predict`."""
+    """Evaluate one split; `facts` become columns of the per-frame table, `others` are evaluated beside `predict`."""
     methods = {NETWORK: predict, **others}
     one_step = {NETWORK: predict.one_step} if predict.feeds_back and data.sequences else {}
     frames = evaluate_all(methods, data.loader(split), one_step, partial(counted, start=predict.start))
@@ -104,7 +101,7 @@ def evaluate_run(
     loggers: list[Any],
     seed: int,
     frame_network: tuple[str | None, Sequence[str]],
-    again: list[str],
+    evaluation_overrides: list[str],
 ) -> float:
     """Evaluate the best checkpoint of a finished training on validation and test; write, draw, log and show.
 
@@ -118,8 +115,8 @@ def evaluate_run(
         Becomes a column of the tables.
     frame_network : tuple
         Its checkpoint, or None, and the packages that it may name: see `baselines`.
-    again : list of str
-        The overrides that a further evaluation needs to find the same data.
+    evaluation_overrides : list of str
+        What `lexy-evaluate` needs to find the same data: printed for the user.
 
     Returns
     -------
@@ -134,15 +131,15 @@ def evaluate_run(
     for split in ("val", "test"):
         tables[split] = evaluate_split(predict, data, split, {"run": folder.name, "seed": seed}, others[split])
         tables[split].write(folder, split)
-    pictures = draw(tables["val"], predict, data, "val", folder)
+    pictures = draw_pictures(tables["val"], predict, data, "val", folder)
     for logger in loggers:
         logger.log_results(tables, pictures)
-    show_results(tables["test"], folder, data, "test", again)
+    show_results(tables["test"], folder, data, "test", evaluation_overrides)
     return float(tables["val"].summary["mean"]["dice"])
 
 
-def draw(tables: Tables, predict: Predictor, data: Any, split: str, folder: Path) -> list[Path]:
-    """Pictures of the worst, median and best frame; of sequences also film strips of those clips, and curves."""
+def draw_pictures(tables: Tables, predict: Predictor, data: Any, split: str, folder: Path) -> list[Path]:
+    """Draw the worst, median and best frame; of sequences also film strips of those clips, and curves."""
     cases = extremes(tables.frames)
     pictures = draw_panels(predict, data.loader(split), cases, folder / "panels", embedded=data.embedded)
     if data.sequences:
@@ -173,23 +170,3 @@ def check_not_trained_on(paths: Sequence[str], data: Any) -> None:
                 f"data={trained['name']}, data.fold={right}. Give data.fold={right} and the same data, or choose "
                 "another split."
             )
-
-
-def write_config(folder: Path, config: DictConfig, plain: Mapping[str, Any]) -> None:
-    """Write `resolved.yaml`, every value as it was used, and `config.yaml`, from which the run can be repeated.
-
-    In `config.yaml` one key still follows another (`task.optimizer: ${optimizer}`), so that it can be overridden; what
-    comes from outside (environment, Hydra) is resolved.
-    """
-    with replacing(folder / "resolved.yaml") as temporary:
-        temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(dict(plain))))
-    head = (
-        "# The config of this run (resolved.yaml has every value as it was used). To repeat it:\n"
-        f"#   lexy-train --config-dir {folder} --config-name config\n"
-    )
-    linked = OmegaConf.to_container(config, resolve=False)
-    assert isinstance(linked, dict)
-    linked |= {key: plain[key] for key in ("paths", "label")}
-    values = {"defaults": ["folders", "_self_", {"override hydra/job_logging": "stdout"}], **linked}
-    with replacing(folder / "config.yaml") as temporary:
-        temporary.write_text(head + OmegaConf.to_yaml(OmegaConf.create(values)))

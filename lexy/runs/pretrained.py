@@ -1,4 +1,4 @@
-"""Starting from the weights of another checkpoint, and what was taken from it."""
+"""Start from the weights of another checkpoint, and write down which of them were taken."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from lexy.files import replacing
 from lexy.networks.transfer import transfer
 
 
-def start_from(network: Any, path: str) -> pd.DataFrame:
+def load_pretrained(network: Any, path: str) -> pd.DataFrame:
     """Copy the weights that fit into a network.
 
     Parameters
@@ -41,11 +41,11 @@ def start_from(network: Any, path: str) -> pd.DataFrame:
         raise UserError(f"pretrained={path}: {error}. Give the backbone that it was trained with.") from error
 
 
-def record(moved: pd.DataFrame, path: str, folder: Path) -> None:
-    """Write what `start_from` gave to `pretrained.csv` and `run.log` of a run's folder; say how much on the console."""
+def record_transfer(transferred: pd.DataFrame, path: str, folder: Path) -> None:
+    """Write what `load_pretrained` returned to a run's `pretrained.csv` and `run.log`, its counts to the console."""
     with replacing(folder / "pretrained.csv") as temporary:
-        moved.to_csv(temporary, index=False)
+        transferred.to_csv(temporary, index=False)
     with (folder / "run.log").open("a") as log:
-        log.write(f"pretrained={path}\n{moved.to_string(index=False)}\n")
-    counts = ", ".join(f"{count} {how}" for how, count in moved["how"].value_counts(sort=False).items())
-    print(f"pretrained={path}: {len(moved)} tensors: {counts} (each in {folder / 'pretrained.csv'})")
+        log.write(f"pretrained={path}\n{transferred.to_string(index=False)}\n")
+    counts = ", ".join(f"{count} {how}" for how, count in transferred["how"].value_counts(sort=False).items())
+    print(f"pretrained={path}: {len(transferred)} tensors: {counts} (each in {folder / 'pretrained.csv'})")

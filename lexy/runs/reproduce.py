@@ -1,4 +1,4 @@
-"""The command line with which another command finds the data of this one."""
+"""The overrides with which `lexy-evaluate` finds the data of a training."""
 
 import re
 import shlex
@@ -13,15 +13,15 @@ WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.-]*")
 OTHER_THAN_TEXT = {"null", "true", "false", "inf", "nan"}
 
 
-def same_data(config: DictConfig, name: str) -> list[str]:
-    """What `lexy-evaluate` is to be told to find the data and the start of a training, quoted for a shell.
+def evaluation_overrides(config: DictConfig, data_name: str) -> list[str]:
+    """Return what `lexy-evaluate` needs to find the data and the start of a training, quoted for a shell.
 
     Parameters
     ----------
     config : DictConfig
         Of the training, while Hydra runs it; with its interpolations.
-    name : str
-        Of the data: the option, where the config is a written one that chose none.
+    data_name : str
+        Name of the data: the option, where the config is a written one that chose none.
 
     Returns
     -------
@@ -32,19 +32,22 @@ def same_data(config: DictConfig, name: str) -> list[str]:
     from hydra import compose
     from hydra.core.hydra_config import HydraConfig
 
-    chosen = {"data": name, **HydraConfig.get().runtime.choices}
+    chosen = {"data": data_name, **HydraConfig.get().runtime.choices}
     groups = [f"{group}={chosen[group]}" for group in chosen if re.match(r"(data|start)$|data/", group)]
     default = compose("evaluate", overrides=["checkpoint=a.ckpt", *groups])
     linked, usual = (_plain(each, resolve=False) for each in (config, default))
     ours, theirs = (_plain(each, resolve=True) for each in (config, default))
     # A value that only follows another one (a folder that of the paths) is told by that.
-    changes = [change for change in _changes(ours, theirs) if _at(linked, change[1]) != _at(usual, change[1])]
-    overrides = [f"{mark}{'.'.join(keys)}{value}" for mark, keys, value in changes]
+    overrides = [
+        f"{mark}{'.'.join(keys)}{value}"
+        for mark, keys, value in _changes(ours, theirs)
+        if _value_at(linked, keys) != _value_at(usual, keys)
+    ]
     if config.frame_network is not None:
-        overrides.append(f"frame_network={spelled(config.frame_network)}")
+        overrides.append(f"frame_network={override_value(config.frame_network)}")
     package = config.model._target_.split(".")[0]
     allow = sorted({*config.allow, *([] if package == "lexy" else [package])})
-    overrides += [f"allow={spelled(allow)}"] if allow else []
+    overrides += [f"allow={override_value(allow)}"] if allow else []
     return [shlex.quote(item) for item in (*groups, *overrides)]
 
 
@@ -52,12 +55,12 @@ def _plain(config: DictConfig, *, resolve: bool) -> dict[str, Any]:
     return {node: OmegaConf.to_container(config[node], resolve=resolve) for node in NODES}
 
 
-def spelled(value: Any) -> str:
-    """A plain value as Hydra's command line reads it."""
+def override_value(value: Any) -> str:
+    """Write a plain value as Hydra's command line reads it."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{spelled(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{key}:{override_value(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(spelled, value)) + "]"
+        return "[" + ",".join(map(override_value, value)) + "]"
     if not isinstance(value, str):
         return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     if WORD.fullmatch(value) and value.lower() not in OTHER_THAN_TEXT:
@@ -68,21 +71,21 @@ def spelled(value: Any) -> str:
 
 
 def _changes(ours: dict[str, Any], theirs: dict[str, Any], above: Keys = ()) -> Iterator[tuple[str, Keys, str]]:
-    """Mark, keys and value of the overrides that make ours of theirs."""
+    """Yield mark, keys and value of the overrides that turn theirs into ours."""
     for key in theirs.keys() - ours.keys():
         yield "~", (*above, key), ""
     for key, value in ours.items():
         keys = (*above, key)
         if key not in theirs:
-            yield "+", keys, f"={spelled(value)}"
+            yield "+", keys, f"={override_value(value)}"
         elif isinstance(value, dict) and isinstance(theirs[key], dict):
             yield from _changes(value, theirs[key], keys)
         elif value != theirs[key]:
-            yield "", keys, f"={spelled(value)}"
+            yield "", keys, f"={override_value(value)}"
 
 
-def _at(tree: Any, keys: Keys) -> Any:
-    """What stands there; above it, if that is a link or nothing."""
+def _value_at(tree: Any, keys: Keys) -> Any:
+    """Return the value at a path of keys, or the link above it that stands for the whole node."""
     for key in keys:
         if not isinstance(tree, dict):
             return tree

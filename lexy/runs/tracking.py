@@ -1,4 +1,4 @@
-"""What is written down of a run while it goes on, however it ends."""
+"""Track a run: write its config, status and log, and open and close its loggers, however it ends."""
 
 import logging
 import os
@@ -7,64 +7,48 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lexy.errors import Pruned, UserError
-from lexy.runs.identity import Status, attempt_of, attempts, commit
+from lexy.files import replacing
+from lexy.runs.folder import FOLDER_OF_LEADER, Status, attempt_number, is_leader
+from lexy.runs.identity import commit
 
-FOLDER_OF_RANK_0 = "LEXY_RUN_FOLDER"
 FOR_USERS = ("MisconfigurationException", "UsageError")  # of Lightning, and of W&B without a key
-PATIENCE = 300.0  # seconds that the others wait for the first process of a Slurm job
 
 
-def is_leader() -> bool:
-    """Whether this process keeps the records: of several that train one network together, the first does."""
-    ranks = ["LOCAL_RANK"]  # set by Lightning for those that it starts
-    if int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-        ranks = ["SLURM_PROCID"]
-    return all(os.environ.get(rank, "0") == "0" for rank in ranks)
+def quieten_lightning() -> None:
+    """Silence Lightning's hints that do not apply here or repeat what the config says."""
+    import lexy._torchvision  # noqa: F401
 
-
-def folder_of_leader(parent: Path, digits: str) -> Path:
-    """The folder that the first of these processes has made.
-
-    Raises
-    ------
-    UserError
-        It has made none.
-    """
-    if FOLDER_OF_RANK_0 in os.environ:  # the first one started this one
-        return Path(os.environ[FOLDER_OF_RANK_0])
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        for folder in reversed(attempts(parent, digits)):
-            if Status(folder).read().get("slurm_job") == os.environ["SLURM_JOB_ID"]:
-                return folder
-        time.sleep(0.2)
-    raise UserError(f"{parent}: the first process of Slurm job {os.environ['SLURM_JOB_ID']} has made no folder here.")
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    messages = ["does not have many workers", "could not find the monitored key", "exists and is not empty"]
+    messages += ["command is available on your system but is not used"]  # of Slurm
+    for message in (*(f".*{text}.*" for text in messages), ".*LeafSpec.*is deprecated.*"):
+        warnings.filterwarnings("ignore", message)
 
 
 @contextmanager
-def recorded(
+def tracked_run(
     config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any
 ) -> Iterator[tuple[list[Any], Status]]:
-    """Write down what runs and open its loggers; however it ends, say so in its status and close them."""
+    """Write config and status of a run and yield its loggers and status; however it ends, write that and close them."""
     status = Status(folder)
     if not is_leader():
         yield [], status
         return
-    from lexy.runs.evaluation import write_config
-
     write_config(folder, config, plain)
     before = status.read()
     status.update(**_facts(folder, config, data, task, before))
-    os.environ[FOLDER_OF_RANK_0] = str(folder)
+    os.environ[FOLDER_OF_LEADER] = str(folder)
     loggers: list[Any] = []
     begin, exit_code = time.monotonic(), 1
     try:
@@ -82,15 +66,35 @@ def recorded(
         print(f"interrupted: resume=auto goes on from {folder / 'last.ckpt'}")
         raise SystemExit(1) from error  # Lightning's own SystemExit on SIGTERM would say that all went well
     finally:
-        del os.environ[FOLDER_OF_RANK_0]
+        del os.environ[FOLDER_OF_LEADER]
         seconds = before.get("seconds", 0.0) + time.monotonic() - begin
         status.update(seconds=round(seconds, 1), ended=_now(), peak_memory_mb=_peak_memory())
         for logger in loggers:
             logger.finish(exit_code)
 
 
+def write_config(folder: Path, config: DictConfig, plain: Mapping[str, Any]) -> None:
+    """Write `resolved.yaml`, every value as it was used, and `config.yaml`, from which the run can be repeated.
+
+    In `config.yaml` one key still follows another (`task.optimizer: ${optimizer}`), so that it can be overridden; what
+    comes from outside (environment, Hydra) is resolved.
+    """
+    with replacing(folder / "resolved.yaml") as temporary:
+        temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(dict(plain))))
+    head = (
+        "# The config of this run (resolved.yaml has every value as it was used). To repeat it:\n"
+        f"#   lexy-train --config-dir {folder} --config-name config\n"
+    )
+    linked = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(linked, dict)
+    linked |= {key: plain[key] for key in ("paths", "label")}
+    values = {"defaults": ["folders", "_self_", {"override hydra/job_logging": "stdout"}], **linked}
+    with replacing(folder / "config.yaml") as temporary:
+        temporary.write_text(head + OmegaConf.to_yaml(OmegaConf.create(values)))
+
+
 def _facts(folder: Path, config: DictConfig, data: Any, task: Any, before: Mapping[str, Any]) -> dict[str, Any]:
-    """The status of a run that begins, or goes on."""
+    """Return the status of a run that begins, or goes on."""
     from hydra.core.hydra_config import HydraConfig
 
     return {
@@ -98,7 +102,7 @@ def _facts(folder: Path, config: DictConfig, data: Any, task: Any, before: Mappi
         "reason": None,
         "run": folder.name,
         "run_id": before.get("run_id", f"{folder.name}-{secrets.token_hex(3)}"),
-        "attempt": attempt_of(folder),
+        "attempt": attempt_number(folder),
         "data": {"name": data.name, "fingerprint": data.fingerprint(), "fold": data.fold, "embedded": data.embedded},
         "commit": commit(),
         "overrides": list(HydraConfig.get().overrides.task),
@@ -117,11 +121,11 @@ def _loggers(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any,
     tags |= {"phantom-data"} if data.embedded else set()
     tags |= {"one-step"} if task.network.needs_mask and not data.sequences else set()
     values = plain | {"run_folder": str(folder), "commit": commit()}
-    return loggers_of(config, folder=folder, run_id=run_id, config=values, tags=sorted(tags), job_type="train")
+    return build_loggers(config, folder=folder, run_id=run_id, config=values, tags=sorted(tags), job_type="train")
 
 
-def loggers_of(run: DictConfig, **given: Any) -> list[Any]:
-    """The loggers that a config names, each built with what is `given` (see `lexy.report.wandb_run`)."""
+def build_loggers(run: DictConfig, **given: Any) -> list[Any]:
+    """Build the loggers that a config names, each with what is `given` (see `lexy.report.wandb_run`)."""
     from lexy.config.build import build
 
     nodes = {name: each for name, each in (run.logger or {}).items() if each is not None}
@@ -130,7 +134,7 @@ def loggers_of(run: DictConfig, **given: Any) -> list[Any]:
 
 @contextmanager
 def _run_log(path: Path) -> Iterator[None]:
-    """Everything that is logged goes to a file too, with the traceback of what ends the run."""
+    """Write all log messages to a file too, with the traceback of an error that ends the run."""
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
@@ -153,7 +157,7 @@ def _now() -> str:
 
 
 def _peak_memory() -> float | None:
-    """Largest memory that this process has had, MB; None where the system does not say."""
+    """Return the peak memory of this process, MB; None where the system does not tell."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -163,7 +167,7 @@ def _peak_memory() -> float | None:
 
 @contextmanager
 def _sigterm_as_exit() -> Iterator[None]:
-    """Lightning handles SIGTERM while it trains; this is for the evaluation after it."""
+    """Exit on SIGTERM: Lightning handles it while it trains, this is for the evaluation after that."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,27 +1,24 @@
-"""A job of a sweep in a process of its own: whatever it does to memory, or to itself, ends with it."""
+"""Run a job of a sweep in a process of its own, so that its memory is freed and a crash ends nothing else."""
 
 import gc
-import importlib
 import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from lexy.errors import Pruned, as_user_error, print_error
 from lexy.processes import end_with_parent
 
-PRELOADED = {
-    "train": ["lexy.cli.train", "lexy.runs.evaluation"],
-    "evaluate": ["lexy.cli.evaluate", "lexy.runs.evaluation"],
-}
-LATE = {"lexy.report.wandb_run": ["wandb.sdk.launch.inputs.internal"]}  # module → what it imports when it is used
-GRACE = 30.0  # seconds that a job has to close its records once it was asked to end
+LATE_IMPORTS = {"lexy.report.wandb_run": ["wandb.sdk.launch.inputs.internal"]}  # module → what it imports when used
+GRACE_SECONDS = 30.0  # that a job has to close its records once it was asked to end
 
 
 class Outcome(NamedTuple):
@@ -30,7 +27,8 @@ class Outcome(NamedTuple):
     Attributes
     ----------
     state : str
-        done, pruned, failed (it raised an error) or interrupted (it was stopped from outside, and can be resumed).
+        done, pruned, failed (it raised an error), interrupted (it was stopped from outside, and can be resumed) or
+        no answer (it wrote no outcome).
     reason : str
         Why it is not done.
     value : float or None
@@ -42,48 +40,52 @@ class Outcome(NamedTuple):
     value: Any = None
 
 
-def run_alone(command: str, config: DictConfig, time_limit: float | None, jobs_at_once: int | None) -> Outcome:
-    """Run one job of a command in a child process and wait for it.
+def run_in_child(
+    function: str, preload: Sequence[str], config: DictConfig, time_limit: float | None, jobs_at_once: int | None
+) -> Outcome:
+    """Run one job in a child process and wait for it.
 
     The child is forked from a server that has imported what the first job needs, so a job starts at once.
 
     Parameters
     ----------
-    command : str
-        `train`, `evaluate` or `prepare`: function of that name in the module of that name.
+    function, preload
+        See `lexy.sweeps.command.Command`.
     config : DictConfig
         Of the job, with its interpolations, while Hydra runs it.
     time_limit : float or None
         Minutes.
     jobs_at_once : int or None
-        Between so many the threads of tensor operations are divided; -1: one thread each; None: they are not.
+        Number of jobs that the threads of tensor operations are divided between; -1: one thread each; None: they are
+        not divided.
     """
     from hydra.core.hydra_config import HydraConfig
 
     multiprocessing.set_start_method("forkserver", force=True)  # a launcher's worker may have set one of its own
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_modules(command, config))
+    context.set_forkserver_preload(_modules(function, preload, config))
     receiver, sender = context.Pipe(duplex=False)
     # Plain: a launcher's worker has classes of its own for Hydra's nodes, which cannot be pickled again.
     hydra = OmegaConf.create(OmegaConf.to_container(HydraConfig.instance().cfg, resolve=False))
-    process = context.Process(target=_child, args=(command, config, hydra, jobs_at_once, sender))
+    process = context.Process(target=_run_child, args=(function, config, hydra, jobs_at_once, sender))
     process.start()
     sender.close()
     try:
         if not wait([receiver, process.sentinel], None if time_limit is None else time_limit * 60):
             return Outcome("interrupted", f"took longer than sweep.time_limit={time_limit} minutes")
-        outcome = _answer(receiver)
-        process.join(GRACE)
-        return outcome or Outcome("interrupted", _death(process.exitcode))
+        outcome = _received(receiver)
+        process.join(GRACE_SECONDS)
+        return outcome or Outcome("interrupted", _describe_exit(process.exitcode))
     finally:
-        _end(process)
+        _stop(process)
 
 
-def _modules(command: str, config: DictConfig) -> list[str]:
-    """What every job of a command imports, and what this one is built of, as the others of a sweep mostly are."""
+def _modules(function: str, preload: Sequence[str], config: DictConfig) -> list[str]:
+    """Return what every job of a command imports, and what this one, like most of a sweep, is built of."""
     targets = _targets(OmegaConf.to_container(config, resolve=False))
     parts = sorted({target.rpartition(".")[0] for target in targets if target.startswith("lexy.")})
-    return [*PRELOADED.get(command, []), *parts, *(late for part in parts for late in LATE.get(part, []))]
+    late = [module for part in parts for module in LATE_IMPORTS.get(part, [])]
+    return [function.rpartition(".")[0], *preload, *parts, *late]
 
 
 def _targets(plain: Any) -> Iterator[str]:
@@ -94,68 +96,61 @@ def _targets(plain: Any) -> Iterator[str]:
         yield from (target for item in plain for target in _targets(item))
 
 
-def _answer(receiver: Connection) -> Outcome | None:
+def _received(receiver: Connection) -> Outcome | None:
     try:
         return receiver.recv() if receiver.poll() else None
     except EOFError:
         return None
 
 
-def _end(process: Any) -> None:
-    """Whatever happens to the parent, no child goes on."""
+def _stop(process: BaseProcess) -> None:
+    """Leave no child running, whatever happened to the parent."""
     if process.is_alive():
         process.terminate()
-        process.join(GRACE)
+        process.join(GRACE_SECONDS)
     if process.is_alive():
         process.kill()
         process.join()
 
 
-def _death(exitcode: int | None) -> str:
+def _describe_exit(exitcode: int | None) -> str:
     if exitcode == -signal.SIGKILL:
-        return "killed (SIGKILL): by the system for want of memory, or by somebody"
+        return "killed (SIGKILL), for example because the memory ran out"
     if exitcode is not None and exitcode < 0:
         return f"killed by {signal.Signals(-exitcode).name}"
-    return f"ended without an answer (exit status {exitcode})"
+    return f"ended without a result (exit status {exitcode})"
 
 
-def attempt(command: str, config: DictConfig) -> Outcome:
-    """Run one job here; an error becomes its outcome, once the user has been told."""
-    from lexy.cli.hydra_app import print_error
-    from lexy.errors import Pruned, UserError
-    from lexy.files import written_nowhere
+def run_here(function: str, config: DictConfig) -> Outcome:
+    """Run one job in this process; an error is printed and becomes its outcome."""
+    from hydra.utils import get_method
 
     try:
-        task = getattr(importlib.import_module(f"lexy.cli.{command}"), command)
-        return Outcome("done", value=task(config))
+        return Outcome("done", value=get_method(function)(config))
     except Exception as error:
-        told = error if isinstance(error, UserError) else written_nowhere(error)
-        if told is not None:
-            print_error(told)
-            return Outcome("pruned" if isinstance(error, Pruned) else "failed", str(told))
+        shown = as_user_error(error)
+        if shown is not None:
+            print_error(shown)
+            return Outcome("pruned" if isinstance(error, Pruned) else "failed", str(shown))
         traceback.print_exc()
         return Outcome("failed", f"{type(error).__name__}: {error}")
 
 
-def _child(command: str, config: DictConfig, hydra: Any, jobs_at_once: int | None, sender: Connection) -> None:
+def _run_child(function: str, config: DictConfig, hydra: Any, jobs_at_once: int | None, sender: Connection) -> None:
     gc.freeze()  # to search what the server has imported for garbage would copy its memory, and take half a second
     end_with_parent(partial(os.kill, os.getpid(), signal.SIGTERM))
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.utils import configure_log, setup_globals
 
-    from lexy.config.compose import initialise
-
     setup_globals()
     HydraConfig.instance().cfg = hydra
-    sources = HydraConfig.get().runtime.config_sources
-    initialise(command, next((source.path for source in sources if source.provider == "command-line"), None))
     configure_log(hydra.hydra.job_logging, hydra.hydra.verbose)
     if jobs_at_once not in (None, 1):
         import torch
 
         torch.set_num_threads(1 if jobs_at_once == -1 else max(1, torch.get_num_threads() // jobs_at_once))
     try:
-        outcome = attempt(command, config)
+        outcome = run_here(function, config)
     except BaseException as error:  # Ctrl-C, SIGTERM
         outcome = Outcome("interrupted", f"stopped from outside ({type(error).__name__})")
     with suppress(BrokenPipeError):  # of a parent that was killed

@@ -1,24 +1,32 @@
-"""A sweep: its plan, its jobs each on its own, and a table of what became of them."""
+"""A sweep: plan its jobs, run each by Hydra's launcher, and print a table of what became of them."""
 
 import json
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
+from hydra.core.utils import JobReturn
+from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from lexy.config.compose import composed, initialise
+from lexy.config.hydra_internals import multirun_launcher
 from lexy.errors import UserError
 from lexy.files import write_json
-from lexy.sweeps.job_process import attempt, run_alone
-from lexy.sweeps.plan import Job, names
+from lexy.runs.identity import commit
+from lexy.sweeps.command import Command
+from lexy.sweeps.job_process import Outcome, run_here, run_in_child
+from lexy.sweeps.plan import Job, names, plan_sweep, show_plan
 
 ENDED_WELL = {"done", "done, resumed", "pruned"}
 
@@ -47,115 +55,147 @@ class SweepConfig:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
 
-def run_job(command: str, config: DictConfig) -> Any:
-    """Run a job of a sweep, write down what became of it in the sweep's folder, and give what it returned.
+class LauncherError(UserError):
+    """Hydra's launcher itself broke off, whatever became of the jobs."""
 
-    Nothing that a job does stops the others: its outcome is `NUMBER.json`.
+
+def run_sweep(command: Command, arguments: Namespace) -> bool:
+    """Plan a sweep, run its jobs and print what became of them.
+
+    Returns
+    -------
+    bool
+        Whether every job that was launched is done.
+
+    Raises
+    ------
+    UserError
+        A mistake in any job, before the first is run.
+    """
+    plan = plan_sweep(command, arguments)
+    show_plan(plan, commit())
+    launched = [job for job in plan if job.launched]
+    if not launched or composed(command.name, arguments, launched[0].overrides)[0].sweep.dry_run:
+        return True
+    broken_off = ""
+    with job_launcher(command, arguments) as launcher:
+        try:
+            outcomes = launcher.launch([job.overrides for job in launched])
+        except LauncherError as error:
+            broken_off, outcomes = str(error), [launcher.outcome(number) for number in range(len(launched))]
+    return show_outcomes(plan, outcomes, broken_off)
+
+
+class JobLauncher:
+    """Run jobs by a launcher of Hydra.
+
+    Parameters
+    ----------
+    launcher : Launcher
+        Calls `run_job` for each.
+    folder : Path
+        Of the sweep, where `run_job` writes the outcomes.
+    """
+
+    def __init__(self, launcher: Launcher, folder: Path) -> None:
+        self.launcher = launcher
+        self.folder = folder
+
+    def launch(self, jobs: Sequence[Sequence[str]], first: int = 0) -> list[Outcome]:
+        """Run jobs and wait for them.
+
+        Parameters
+        ----------
+        jobs : sequence of sequence of str
+            The overrides of each.
+        first : int
+            Number of the first; the others follow.
+
+        Raises
+        ------
+        LauncherError
+        """
+        try:
+            returned = self.launcher.launch(jobs, initial_job_idx=first)
+        except Exception as error:
+            raise LauncherError(f"{type(error).__name__}: {error}") from error
+        return [self.outcome(number, result) for number, result in enumerate(returned, first)]
+
+    def outcome(self, number: int, returned: JobReturn | None = None) -> Outcome:
+        """Return what became of a job: what it wrote, or else the error that Hydra `returned` for it."""
+        path = self.folder / f"{number}.json"
+        if path.is_file():
+            written = json.loads(path.read_text())
+            return Outcome(written["state"], written["reason"], written["value"])
+        try:
+            _ = None if returned is None else returned.return_value  # raises what Hydra caught
+        except Exception as error:
+            return Outcome("failed", f"{type(error).__name__}: {error}")
+        return Outcome("no answer")
+
+
+@contextmanager
+def job_launcher(command: Command, arguments: Namespace) -> Iterator[JobLauncher]:
+    """Set up the launcher that the config chooses for jobs of a command."""
+    function = partial(run_job, command.function, command.preload)
+    GlobalHydra.instance().clear()
+    try:
+        hydra, name = initialise(command.name, arguments.config_dir), arguments.config_name or command.name
+        with multirun_launcher(hydra, name, arguments.overrides, function) as (launcher, config):
+            yield JobLauncher(launcher, Path(config.hydra.sweep.dir))
+    except HydraException as error:
+        raise UserError(str(error)) from error
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def run_job(function: str, preload: Sequence[str], config: DictConfig) -> Any:
+    """Run a job of a sweep, write its outcome to `NUMBER.json` in the sweep's folder, and return its value.
+
+    Nothing that a job does stops the others.
+
+    Parameters
+    ----------
+    function, preload
+        See `lexy.sweeps.command.Command`.
+    config : DictConfig
+        Of the job, with its interpolations, while Hydra runs it.
     """
     hydra = HydraConfig.get()
     if config.sweep.own_process:
-        outcome = run_alone(command, config, config.sweep.time_limit, config.sweep.jobs_at_once)
+        outcome = run_in_child(function, preload, config, config.sweep.time_limit, config.sweep.jobs_at_once)
     else:
-        outcome = attempt(command, config)
+        outcome = run_here(function, config)
     facts = {"overrides": list(hydra.overrides.task), **outcome._asdict()}
     write_json(Path(hydra.sweep.dir) / f"{hydra.job.num}.json", facts)
     return outcome.value
 
 
-class Results:
-    """What became of the jobs of a plan.
+def show_outcomes(plan: Sequence[Job], outcomes: Sequence[Outcome], broken_off: str) -> bool:
+    """Print the table of the jobs that were launched; return whether all are done.
 
     Parameters
     ----------
     plan : sequence of Job
+    outcomes : sequence of Outcome
+        Of the jobs of the plan that were launched, in its order.
+    broken_off : str
+        Error of the launcher; empty if there was none.
     """
-
-    def __init__(self, plan: Sequence[Job]) -> None:
-        self.plan = plan
-        self.folder: Path | None = None
-        self.broken = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether a job that was launched is not done."""
-        return bool(self.broken) or any(state not in ENDED_WELL for _, state, _ in self.rows())
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """Name, state and reason of each job that was launched, in the order of the plan."""
-        launched = [(job, name) for job, name in zip(self.plan, names(self.plan), strict=True) if job.launched]
-        rows = []
-        for number, (job, name) in enumerate(launched):
-            path = self.folder / f"{number}.json" if self.folder is not None else None
-            found = json.loads(path.read_text()) if path is not None and path.is_file() else {}
-            state = found.get("state", "no answer")
-            if state == "done" and job.state == "interrupted":
-                state = "done, resumed"
-            rows.append((name, state, found.get("reason", "")))
-        return rows
-
-    def show(self) -> None:
-        """Print the table of jobs, and what stopped the whole sweep, if anything did."""
-        console = Console(highlight=False)
-        table = Table(title="what became of the jobs")
-        for column in ("job", "state", "reason"):
-            table.add_column(column)
-        for name, state, reason in self.rows():
-            table.add_row(name, state, reason.splitlines()[0] if reason else "")
-        console.print(table)
-        if self.broken:
-            console.print(f"The launcher broke off: {self.broken}", markup=False)
-        if self.failed:
-            console.print("The same command runs what is not done again, and resumes what was interrupted.")
-
-
-class PlannedSweeper(Sweeper):
-    """Launches the jobs of a plan.
-
-    Parameters
-    ----------
-    max_batch_size : None
-        All are launched together.
-    params : None
-        Sweeps are given on the command line.
-
-    Attributes
-    ----------
-    results : Results
-        To be filled in. Of the class, for Hydra makes the sweeper, and a process has one sweep.
-    """
-
-    results: ClassVar[Results]
-
-    def __init__(self, max_batch_size: None = None, params: None = None) -> None:
-        if max_batch_size or params:
-            raise UserError("hydra.sweeper.max_batch_size and params: not supported. Give sweeps on the command line.")
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """See Hydra's `Sweeper`."""
-        self.config = config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-
-    def sweep(self, arguments: list[str]) -> None:
-        """Run the jobs; what the launcher cannot stand is kept for the end."""
-        assert self.config is not None
-        assert self.launcher is not None
-        self.results.folder = Path(self.config.hydra.sweep.dir)
-        jobs = [job.overrides for job in self.results.plan if job.launched]
-        try:
-            self.launcher.launch(jobs, initial_job_idx=0)
-        except Exception as error:
-            self.results.broken = f"{type(error).__name__}: {error}"
-
-
-def begin(plan: Sequence[Job]) -> Results:
-    """The results to be of a plan, which Hydra will find the sweeper for."""
-    PlannedSweeper.results = Results(plan)
-    register("PlannedSweeper", PlannedSweeper)
-    return PlannedSweeper.results
-
-
-def register(name: str, make: Callable[..., Sweeper]) -> None:
-    """Let Hydra find a sweeper as `hydra_plugins.lexy.NAME`: it takes none from outside of that package."""
-    Plugins.instance().class_name_to_class[f"hydra_plugins.lexy.{name}"] = make  # type: ignore[assignment]
+    console = Console(highlight=False)
+    table = Table(title="what became of the jobs")
+    for column in ("job", "state", "reason"):
+        table.add_column(column)
+    launched = [(job, name) for job, name in zip(plan, names(plan), strict=True) if job.launched]
+    states = []
+    for (job, name), outcome in zip(launched, outcomes, strict=True):
+        resumed = outcome.state == "done" and job.state == "interrupted"
+        states.append("done, resumed" if resumed else outcome.state)
+        table.add_row(name, states[-1], next(iter(outcome.reason.splitlines()), ""))
+    console.print(table)
+    if broken_off:
+        console.print(f"The launcher broke off: {broken_off}", markup=False)
+    all_done = not broken_off and ENDED_WELL.issuperset(states)
+    if not all_done:
+        console.print("The same command runs what is not done again, and resumes what was interrupted.")
+    return all_done

@@ -1,18 +1,21 @@
-"""What a sweep is going to do: which of its jobs exist, and which are done already."""
+"""Plan a sweep: which of its jobs exist, and which are done already."""
 
-from collections.abc import Callable, Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from lexy.config.check import check, resolved
-from lexy.config.compose import composed, jobs
+from lexy.config.compose import composed, sweep_jobs
+from lexy.config.hydra_internals import BASIC_SWEEPER
 from lexy.errors import NoSuchKey, UserError
+from lexy.sweeps.command import Command
 
-# What is planned for a job by what its last attempt came to.
+# State of the last attempt at a job → what is planned for it.
 PLANS = {
     "": "run",
     "failed": "run again",
@@ -21,25 +24,6 @@ PLANS = {
     "running": "leave: it is running",
     "done": "leave: it is done",
 }
-
-
-@dataclass(frozen=True)
-class Combinations:
-    """What a command knows of the combinations of its groups.
-
-    Parameters
-    ----------
-    why_not : callable
-        Takes a resolved config; a reason if there is no such combination, else None.
-    unused : callable
-        Takes a resolved config; the groups that change nothing in it, with the reason.
-    last_attempt : callable
-        Takes a config with its interpolations; the status of the last job that was the same, empty if there was none.
-    """
-
-    why_not: Callable[[Mapping[str, Any]], str | None] = lambda config: None
-    unused: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda config: {}
-    last_attempt: Callable[[DictConfig], Mapping[str, Any]] = lambda config: {}
 
 
 @dataclass
@@ -68,14 +52,8 @@ class Job:
         return not self.skipped and self.state not in ("done", "running")
 
 
-def planned(command: str, arguments: Any, schema: Callable[..., Any], combinations: Combinations) -> list[Job]:
-    """Every job of a sweep, its config checked.
-
-    Parameters
-    ----------
-    command, arguments, schema
-        See `lexy.cli.hydra_app.run_command`.
-    combinations : Combinations
+def plan_sweep(command: Command, arguments: Namespace) -> list[Job]:
+    """List every job of a sweep, its config checked.
 
     Raises
     ------
@@ -86,26 +64,27 @@ def planned(command: str, arguments: Any, schema: Callable[..., Any], combinatio
     lacking: list[NoSuchKey] = []
     known: set[str] = set()
     same: dict[tuple[str, ...], int] = {}
-    for number, overrides in enumerate(jobs(arguments.overrides, multirun=True)):
+    for number, overrides in enumerate(sweep_jobs(arguments.overrides)):
         job = Job(overrides)
         listed.append(job)
         try:
-            config, _ = composed(command, arguments, overrides)
+            config, _ = composed(command.name, arguments, overrides)
             values = resolved(config)
-            check(values, schema)
+            check(values, command.schema)
         except NoSuchKey as error:
             job.skipped = f"{error.key} is no key of this combination"
             lacking.append(error)
             continue
         known |= {_key(item) for item in overrides}
+        refuse_other_sweepers()
         refuse_distributed(config)
-        unused = combinations.unused(values)
+        unused = command.unused_groups(values)
         first = same.setdefault(tuple(item for item in overrides if _key(item).split(".")[0] not in unused), number)
-        job.skipped = combinations.why_not(values) or ""
+        job.skipped = command.why_not(values) or ""
         if first != number:
             job.skipped = f"{'; '.join(unused.values())}: the same as job {first}"
         if not job.skipped:
-            status = combinations.last_attempt(config)
+            status = command.last_status(config)
             job.state, job.commit = status.get("state", ""), str(status.get("commit") or "")
     for mistake in lacking:
         if mistake.key not in known:
@@ -117,8 +96,17 @@ def _key(override: str) -> str:
     return override.partition("=")[0].lstrip("+~")
 
 
+def refuse_other_sweepers() -> None:
+    """Raise UserError for a sweeper of Hydra, or a setting of its own one, that the config composed last names."""
+    sweeper = HydraConfig.get().sweeper
+    if sweeper["_target_"] != BASIC_SWEEPER or sweeper.get("max_batch_size") or sweeper.get("params"):
+        raise UserError(
+            "hydra.sweeper: no other sweeper, max_batch_size or params is supported. Give sweeps on the command line."
+        )
+
+
 def refuse_distributed(config: DictConfig) -> None:
-    """UserError for several processes to a job where the launcher does not start them."""
+    """Raise UserError for several processes to a job where the launcher does not start them."""
     if config.sweep.own_process and str(config.get("trainer", {}).get("strategy")).startswith("ddp"):
         raise UserError(
             "trainer.strategy=ddp with -m: each of its processes would start the whole sweep again. Start the runs one "
@@ -127,7 +115,7 @@ def refuse_distributed(config: DictConfig) -> None:
 
 
 def show_plan(plan: Sequence[Job], commit: str | None) -> None:
-    """List the jobs with what becomes of each, their count, and what a reader of the figures must know."""
+    """Print the jobs with what is planned for each, their count, and whether finished ones are of another commit."""
     console = Console(highlight=False)
     table = Table(title=f"sweep of {len(plan)} jobs")
     for column in ("", "job", "plan"):
@@ -149,6 +137,6 @@ def show_plan(plan: Sequence[Job], commit: str | None) -> None:
 
 
 def names(plan: Sequence[Job]) -> list[str]:
-    """Each job by the overrides that not all of them share."""
+    """Name each job by the overrides that not all of them share."""
     shared = set.intersection(*(set(job.overrides) for job in plan)) if len(plan) > 1 else set()
     return [" ".join(item for item in job.overrides if item not in shared) or "(no overrides)" for job in plan]

@@ -1,11 +1,10 @@
-"""Hyper-parameter search: a sweep whose jobs are trials that Optuna proposes."""
+"""Hyper-parameter search: jobs are trials that Optuna proposes, and Optuna is told what became of them."""
 
-import json
 import math
 import os
-import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,21 +12,20 @@ import numpy as np
 from annotated_types import Ge
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from lexy.config.build import build
 from lexy.config.check import check, resolved
 from lexy.config.compose import composed
 from lexy.errors import UserError
 from lexy.files import fingerprint, held
 from lexy.optuna_storage import cut_torn_line, storage_at, trial_id
 from lexy.runs.identity import NOT_IDENTITY
-from lexy.sweeps.jobs import register
-from lexy.sweeps.plan import Combinations, refuse_distributed
+from lexy.sweeps.command import Command
+from lexy.sweeps.job_process import Outcome
+from lexy.sweeps.jobs import LauncherError, job_launcher
+from lexy.sweeps.plan import refuse_distributed
 
 try:
     import optuna
@@ -35,92 +33,15 @@ except ImportError as error:
     raise UserError("a search (search=...) needs Optuna. Install it: pip install 'lexy[search]'") from error
 from optuna.trial import FrozenTrial, TrialState
 
-from lexy.sweeps.search_space import SHARED, parsed, space
+from lexy.sweeps.search_space import SHARED, Space, parse_overrides, search_space
 
-TARGET = "hydra_plugins.lexy.OptunaSweeper"
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+Launch = Callable[[Sequence[Sequence[str]], int], list[Outcome]]
 
 
-class Search:
-    """What became of a search, for the command that ran it.
-
-    Attributes
-    ----------
-    failures : dict
-        Number of a trial that failed in this launch → reason.
-    error : UserError or None
-        What ended the search.
-    """
-
-    def __init__(self) -> None:
-        self.failures: dict[int, str] = {}
-        self.error: UserError | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether a trial of this launch failed."""
-        return bool(self.failures)
-
-    def show(self) -> None:
-        """Print which trials failed and why; raise what ended the search, if anything did."""
-        for number, reason in self.failures.items():
-            print(f"trial {number} failed: {(reason.splitlines() or ['no reason given'])[0]}")
-        if self.failures:
-            print("The same command proposes others in their place.")
-        if self.error is not None:
-            raise self.error
-
-
-def prepared(command: str, arguments: Any, schema: Callable[..., Any], combinations: Combinations) -> Search:
-    """Check a search, say what it is going to do, and let Hydra run it.
-
-    Parameters
-    ----------
-    command, arguments, schema, combinations
-        See `lexy.cli.hydra_app.run_command`; `search=...` is among the arguments.
-
-    Returns
-    -------
-    Search
-        Filled in while Hydra runs.
-
-    Raises
-    ------
-    UserError
-        A mistake in the space, in the settings of the search, or in the config of one of its trials.
-    """
-    typed = arguments.overrides
-    fixed = [str(item.input_line) for item in parsed(typed) if not item.is_sweep_override()]
-    config, _ = composed(command, arguments, fixed)
-    node: Any = OmegaConf.to_container(HydraConfig.get().sweeper, resolve=True)
-    if node["_target_"] != TARGET:
-        raise UserError(f"search=...: that option chooses no search. It needs hydra.sweeper._target_: {TARGET}")
-    check({"hydra.sweeper": node | {"_target_": f"{__name__}.OptunaSweeper"}}, lambda **nodes: None)
-    searched = space(node["space"], typed)
-    for overrides in searched.corners():
-        try:
-            trial, _ = composed(command, arguments, overrides)
-            values = resolved(trial)
-            check(values, schema)
-            refuse_distributed(trial)
-            reason = combinations.why_not(values)
-        except UserError as mistake:
-            reason = str(mistake)
-        if reason is not None:
-            raise UserError(f"{reason}\nin a trial of the search: {' '.join(overrides)}")
-    keys = ", ".join(searched.dimensions)
-    print(f"search of {node['n_trials']} trials over {keys}: {node['storage']}")
-    if config.sweep.dry_run:
-        sys.exit(0)
-    search = Search()
-    register("OptunaSweeper", partial(OptunaSweeper, search=search))
-    return search
-
-
-class OptunaSweeper(Sweeper):
-    """Asks Optuna for trials, runs them with Hydra's launcher, and tells Optuna what came of them.
-
-    All that is known of the trials lies in the storage. A search that was killed goes on with its trials as they were.
+@dataclass
+class SearchSettings:
+    """Keys of the config's node `hydra.sweeper` in a search.
 
     Parameters
     ----------
@@ -137,166 +58,219 @@ class OptunaSweeper(Sweeper):
     sampler : callable
         Given `seed`, makes an Optuna sampler.
     pruner : object or None
-        An Optuna pruner.
+        An Optuna pruner, for `lexy.tasks.pruning.Pruning` in the jobs.
     space : dict
-        See `lexy.sweeps.search_space.space`.
-    search : Search, optional
-        Where to say what became of it.
+        See `lexy.sweeps.search_space.search_space`.
     """
 
-    def __init__(
-        self,
-        study_name: str,
-        storage: str,
-        direction: Literal["maximize", "minimize"],
-        n_trials: Annotated[int, Ge(1)],
-        n_jobs: Annotated[int, Ge(-1)],
-        seed: Annotated[int, Ge(0)],
-        sampler: Any,
-        pruner: Any,
-        space: dict[str, str],
-        search: Search | None = None,
-    ) -> None:
-        self.study_name, self.path, self.direction = study_name, Path(storage), direction
-        self.n_trials, self.n_jobs, self.seed = n_trials, n_jobs, seed
-        self.sampler, self.pruner, self.configured = sampler, pruner, dict(space)
-        self.search = search or Search()
+    study_name: str
+    storage: str
+    direction: Literal["maximize", "minimize"]
+    n_trials: Annotated[int, Ge(1)]
+    n_jobs: Annotated[int, Ge(-1)]
+    seed: Annotated[int, Ge(0)]
+    sampler: Any
+    pruner: Any
+    space: dict[str, str]
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """See Hydra's `Sweeper`."""
-        self.config = config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+
+TARGET = f"{SearchSettings.__module__}.{SearchSettings.__qualname__}"
+
+
+def run_search(command: Command, arguments: Namespace) -> bool:
+    """Check a search, then run the trials that are missing and report on all.
+
+    Returns
+    -------
+    bool
+        Whether no trial of this launch failed.
+
+    Raises
+    ------
+    UserError
+        A mistake in the space, in the settings of the search, or in the config of one of its trials; trials of
+        another search in the storage; the launcher broke off.
+    """
+    settings, space, config = check_search(command, arguments)
+    print(f"search of {settings.n_trials} trials over {', '.join(space.dimensions)}: {settings.storage}")
+    if config.sweep.dry_run:
+        return True
+    with job_launcher(command, arguments) as launcher:
+        return Search(settings, space, config, launcher.launch).run()
+
+
+def check_search(command: Command, arguments: Namespace) -> tuple[SearchSettings, Space, DictConfig]:
+    """Return the settings and the space of a search, and the config that its trials share.
+
+    Every choice and both ends of every range are tried in the config of a trial, one at a time.
+
+    Raises
+    ------
+    UserError
+        As for `run_search`, before anything is run.
+    """
+    fixed = [item for item in parse_overrides(arguments.overrides) if not item.is_sweep_override()]
+    of_hydra = [str(item.input_line) for item in fixed if item.is_hydra_override()]  # reach every job by themselves
+    config, _ = composed(command.name, arguments, [str(item.input_line) for item in fixed])
+    node: Any = OmegaConf.to_container(HydraConfig.get().sweeper, resolve=True)
+    if node["_target_"] != TARGET:
+        raise UserError(
+            "search=...: that option chooses no search. It needs `override /hydra/sweeper: search` among its defaults, "
+            "and no hydra.sweeper._target_."
         )
+    check({"hydra.sweeper": node}, lambda **nodes: None)
+    settings: SearchSettings = build(OmegaConf.create(node), "hydra.sweeper")
+    space = search_space(settings.space, [item for item in arguments.overrides if item not in of_hydra])
+    for overrides in space.corners():
+        try:
+            trial, _ = composed(command.name, arguments, [*of_hydra, *overrides])
+            values = resolved(trial)
+            check(values, command.schema)
+            refuse_distributed(trial)
+            reason = command.why_not(values)
+        except UserError as mistake:
+            reason = str(mistake)
+        if reason is not None:
+            raise UserError(f"{reason}\nin a trial of the search: {' '.join(overrides)}")
+    return settings, space, config
 
-    def sweep(self, arguments: list[str]) -> None:
-        """Run the trials that are missing, and report on all; a mistake is kept for the end, as Hydra knows no such."""
+
+class Search:
+    """A study of Optuna whose trials are jobs. All that is known of them lies in its storage.
+
+    Parameters
+    ----------
+    settings : SearchSettings
+    space : Space
+    config : DictConfig
+        What the trials share, with its interpolations.
+    launch : callable
+        Takes the overrides of jobs and the number of the first; runs them and returns their outcomes.
+    """
+
+    def __init__(self, settings: SearchSettings, space: Space, config: DictConfig, launch: Launch) -> None:
+        self.settings = settings
+        self.space = space
+        self.config = config
+        self.launch = launch
+        self.path = Path(settings.storage)
+        self.failures: dict[int, str] = {}
+
+    def run(self) -> bool:
+        """Run the trials that are missing and report on all; return whether none of this launch failed.
+
+        Raises
+        ------
+        UserError
+            Trials of another search in the storage, or the launcher broke off.
+        """
         from lexy.report.sweep.search import report
 
-        try:
-            self.space = space(self.configured, arguments)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            Path(self._config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
-            with held(self.path.parent):
-                study = self._study()
-                try:
-                    self._run(study)
-                finally:
-                    report(study, self.path.parent)
-        except UserError as mistake:
-            self.search.error = mistake
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with held(self.path.parent):
+            self._open_study()
+            try:
+                self._run_trials()
+            finally:
+                report(self.study, self.path.parent)
+                self._print_failures()
+        return not self.failures
 
-    @property
-    def _config(self) -> DictConfig:
-        assert self.config is not None
-        return self.config
-
-    def _study(self) -> optuna.Study:
-        """The study, of these trials only: figures of other settings cannot be compared with theirs."""
+    def _open_study(self) -> None:
+        """Open the study, of these trials only: figures of other settings cannot be compared with theirs."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         cut_torn_line(self.path)
         self.storage = storage_at(self.path)
-        study = optuna.create_study(
-            storage=self.storage,
-            study_name=self.study_name,
-            direction=self.direction,
-            load_if_exists=True,
+        name, direction = self.settings.study_name, self.settings.direction
+        self.study = optuna.create_study(
+            storage=self.storage, study_name=name, direction=direction, load_if_exists=True
         )
-        task = OmegaConf.to_container(self._config, resolve=False)
-        assert isinstance(task, dict)
+        shared: Any = OmegaConf.to_container(self.config, resolve=False)
         now = {
             "space": self.space.described(),
-            "direction": self.direction,
+            "direction": direction,
             "overrides": [item for item in self.space.fixed if item.partition("=")[0].split(".")[0] not in SHARED],
-            "settings": fingerprint({key: value for key, value in task.items() if key not in {*NOT_IDENTITY, "hydra"}}),
+            "settings": fingerprint({key: value for key, value in shared.items() if key not in NOT_IDENTITY}),
         }
-        before = study.user_attrs or now
+        before = self.study.user_attrs or now
         for what in ("space", "direction", "settings"):
             if before[what] != now[what]:
                 shown = "overrides" if what == "settings" else what
-                old, new = _where_they_differ(before[shown], now[shown])
+                old, new = _differences(before[shown], now[shown])
                 raise UserError(
                     f"{self.path} holds trials of another {what.removesuffix('s')}: {old}; now {new}. "
                     "Go on with the old one, or give the search another name=..."
                 )
         for key, value in now.items():
-            study.set_user_attr(key, value)
-        return study
+            self.study.set_user_attr(key, value)
 
-    def _run(self, study: optuna.Study) -> None:
+    def _run_trials(self) -> None:
         """Go on with the trials that a killed search left, and propose as many more as are missing."""
-        left = study.get_trials(states=[TrialState.RUNNING])
-        for trial in left:
+        for trial in self.study.get_trials(states=[TrialState.RUNNING]):
             if trial.params.keys() != self.space.dimensions.keys():  # killed while it was being proposed
-                study.tell(trial.number, state=TrialState.FAIL)
-        left = study.get_trials(states=[TrialState.RUNNING])
-        self._launch(study, left)
-        missing = self.n_trials - len(study.get_trials(states=ENDED)) - len(self.search.failures)
-        at_once = len(os.sched_getaffinity(0)) if self.n_jobs == -1 else max(1, self.n_jobs)
+                self.study.tell(trial.number, state=TrialState.FAIL)
+        self._run_together(self.study.get_trials(states=[TrialState.RUNNING]))
+        missing = self.settings.n_trials - len(self.study.get_trials(states=ENDED)) - len(self.failures)
+        n_jobs = self.settings.n_jobs
+        at_once = len(os.sched_getaffinity(0)) if n_jobs == -1 else max(1, n_jobs)
         for first in range(0, missing, at_once):
-            self._launch(study, [self._ask(study) for _ in range(min(at_once, missing - first))])
+            self._run_together([self._ask() for _ in range(min(at_once, missing - first))])
 
-    def _ask(self, study: optuna.Study) -> FrozenTrial:
+    def _ask(self) -> FrozenTrial:
         """Propose a trial: a function of the seed, its number and the trials before, so a stop changes nothing."""
-        number = len(study.get_trials(deepcopy=False))
-        seed = int(np.random.SeedSequence((self.seed, number)).generate_state(1)[0])
-        study.sampler = self.sampler(seed=seed)
-        study.ask(self.space.dimensions)
-        return study.get_trials()[number]
+        number = len(self.study.get_trials(deepcopy=False))
+        seed = int(np.random.SeedSequence((self.settings.seed, number)).generate_state(1)[0])
+        self.study.sampler = self.settings.sampler(seed=seed)
+        self.study.ask(self.space.dimensions)
+        return self.study.get_trials()[number]
 
-    def _launch(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
-        assert self.launcher is not None
+    def _run_together(self, trials: Sequence[FrozenTrial]) -> None:
         for batch in batches(trials):
             jobs = [self.space.job(trial.params) for trial in batch]
             for trial, job in zip(batch, jobs, strict=True):
                 self._note(trial.number, "overrides", job)
             try:
-                results = self.launcher.launch(
-                    [[*job, *self._where()] for job in jobs], initial_job_idx=batch[0].number
-                )
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
+                outcomes = self.launch([[*job, *self._where()] for job in jobs], batch[0].number)
+            except LauncherError as error:
                 raise UserError(
-                    f"the launcher broke off: {reason}. The same command goes on with its trials."
+                    f"the launcher broke off: {error}. The same command goes on with its trials."
                 ) from error
-            for trial, result in zip(batch, results, strict=True):
-                self._tell(study, trial.number, result)
+            for trial, outcome in zip(batch, outcomes, strict=True):
+                self._tell(trial.number, outcome)
 
     def _where(self) -> list[str]:
-        """What tells a job's own process, in whichever folder it works, where its trial is written down."""
-        values = {"storage": str(self.path.resolve()), "study_name": self.study_name}
+        """Return the overrides that tell a job's own process, in whichever folder it works, where its trial is kept."""
+        values = {"storage": str(self.path.resolve()), "study_name": self.settings.study_name}
         return [f"hydra.sweeper.{key}={QuotedString(text, Quote.single).with_quotes()}" for key, text in values.items()]
 
-    def _tell(self, study: optuna.Study, number: int, result: JobReturn) -> None:
-        if study.get_trials(deepcopy=False)[number].state == TrialState.PRUNED:  # by the trial's own process
+    def _tell(self, number: int, outcome: Outcome) -> None:
+        if self.study.get_trials(deepcopy=False)[number].state == TrialState.PRUNED:  # by the trial's own process
             return
-        value = result.return_value if result.status == JobStatus.COMPLETED else None
+        value = outcome.value
         if isinstance(value, int | float) and math.isfinite(value):
-            study.tell(number, float(value))
-            best = study.best_trial
+            self.study.tell(number, float(value))
+            best = self.study.best_trial
             Console(highlight=False).print(f"trial {number}: {value:.4f} (best: {best.value:.4f}, trial {best.number})")
             return
-        reason = self._reason(number, result, value)
-        self._note(number, "reason", reason)
-        study.tell(number, state=TrialState.FAIL)
-        self.search.failures[number] = reason
+        self.failures[number] = outcome.reason or (
+            f"its figure is {value}" if outcome.state == "done" else outcome.state
+        )
+        self._note(number, "reason", self.failures[number])
+        self.study.tell(number, state=TrialState.FAIL)
 
     def _note(self, number: int, key: str, value: Any) -> None:
-        self.storage.set_trial_user_attr(trial_id(self.storage, self.study_name, number), key, value)
+        """Add an attribute to a trial in the storage; a finished `FrozenTrial` has no way to."""
+        self.storage.set_trial_user_attr(trial_id(self.storage, self.settings.study_name, number), key, value)
 
-    def _reason(self, number: int, result: JobReturn, value: Any) -> str:
-        """Why a trial has no figure: what its process wrote down, if that came so far."""
-        path = Path(self._config.hydra.sweep.dir) / f"{number}.json"
-        if path.is_file() and (reason := json.loads(path.read_text()).get("reason")):
-            return str(reason)
-        if result.status == JobStatus.FAILED:
-            error = result._return_value
-            return f"{type(error).__name__}: {error}"
-        return f"its figure is {value}"
+    def _print_failures(self) -> None:
+        for number, reason in self.failures.items():
+            print(f"trial {number} failed: {(reason.splitlines() or ['no reason given'])[0]}")
+        if self.failures:
+            print("The same command proposes others in their place.")
 
 
-def _where_they_differ(before: Any, now: Any) -> tuple[str, str]:
-    """Both as text; of spaces, the keys that are not the same."""
+def _differences(before: Any, now: Any) -> tuple[str, str]:
+    """Return both as text; of spaces, the keys that are not the same."""
     if not isinstance(before, dict):
         return str(before), str(now)
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
@@ -305,7 +279,7 @@ def _where_they_differ(before: Any, now: Any) -> tuple[str, str]:
 
 
 def batches(trials: Sequence[FrozenTrial]) -> Iterator[list[FrozenTrial]]:
-    """Trials that can be launched together: numbered one after the other, as a launcher counts, and no two alike.
+    """Group trials that can be launched together: numbered one after the other, as a launcher counts, and no two alike.
 
     Two alike would share a run's folder; one after the other, the second is given what the first has found.
     """

@@ -36,28 +36,28 @@ class Space:
     dimensions: dict[str, BaseDistribution]
 
     def job(self, parameters: Mapping[str, Any]) -> list[str]:
-        """The overrides of a trial."""
+        """Return the overrides of a trial."""
         return [*self.fixed, *assignments({key: parameters[key] for key in self.dimensions})]
 
     def corners(self) -> list[list[str]]:
-        """Overrides in which every choice and both ends of every range come up, one at a time."""
+        """Return overrides in which every choice and both ends of every range come up, one at a time."""
         ends = {key: _ends(dimension) for key, dimension in self.dimensions.items()}
         first = {key: values[0] for key, values in ends.items()}
         others = ({**first, key: value} for key, values in ends.items() for value in values[1:])
         return [self.job(parameters) for parameters in (first, *others)]
 
     def described(self) -> dict[str, str]:
-        """Key → its values, as text that is the same whenever they are."""
+        """Return key → its values, as text that is the same whenever they are."""
         return {key: str(dimension) for key, dimension in sorted(self.dimensions.items())}
 
 
 def assignments(parameters: Mapping[str, Any]) -> list[str]:
-    """Values of parameters as overrides."""
+    """Return parameters as overrides."""
     return [f"{key}={value}" for key, value in parameters.items()]
 
 
-def parsed(overrides: Iterable[str]) -> list[Override]:
-    """Overrides as Hydra reads them.
+def parse_overrides(overrides: Iterable[str]) -> list[Override]:
+    """Parse overrides as Hydra does.
 
     Raises
     ------
@@ -70,8 +70,8 @@ def parsed(overrides: Iterable[str]) -> list[Override]:
         raise UserError(str(error)) from error
 
 
-def space(configured: Mapping[str, str], typed: Sequence[str]) -> Space:
-    """The space of a search.
+def search_space(configured: Mapping[str, str], typed: Sequence[str]) -> Space:
+    """Return the space of a search.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def space(configured: Mapping[str, str], typed: Sequence[str]) -> Space:
     UserError
         A sweep that cannot be read or searched, or none at all.
     """
-    sweeps = parsed(f"{key}={values}" for key, values in configured.items())
+    sweeps = parse_overrides(f"{key}={values}" for key, values in configured.items())
     for override in sweeps:
         if not override.is_sweep_override():
             key = override.get_key_element()
@@ -93,7 +93,7 @@ def space(configured: Mapping[str, str], typed: Sequence[str]) -> Space:
                 f"hydra.sweeper.space: {override.input_line} is one value. Give several, such as {key}=choice(a,b) or "
                 f"interval(0,1), or fix it on the command line."
             )
-    last = {override.get_key_element().lstrip("+"): override for override in [*sweeps, *parsed(typed)]}
+    last = {override.get_key_element().lstrip("+"): override for override in [*sweeps, *parse_overrides(typed)]}
     fixed = [str(override.input_line) for override in last.values() if not override.is_sweep_override()]
     dimensions = {item.get_key_element(): _dimension(item) for item in last.values() if item.is_sweep_override()}
     if not dimensions:

@@ -16,7 +16,7 @@ from lexy.cli import train
 from lexy.config.compose import composed
 from lexy.errors import UserError
 from lexy.runs.evaluation import check_not_trained_on
-from lexy.runs.pretrained import start_from
+from lexy.runs.pretrained import load_pretrained
 
 NETWORK = ["backbone.width=4", "backbone.depth=2", "backbone.normalization=batch", "trainer.max_epochs=1"]
 STILLS = [*TINY, *NETWORK, "data.fields=10", "name=stills"]
@@ -144,4 +144,4 @@ def test_the_published_experiment_does_not_start_from_scratch_unasked():
     given = SimpleNamespace(config_dir=None, config_name=None)
     config, _ = composed("train", given, ["experiment=lexy_pretrained"])
     with pytest.raises(UserError, match=r"Give a checkpoint of lexy-train: pretrained=FOLDER/best\.ckpt"):
-        start_from(None, config.pretrained)
+        load_pretrained(None, config.pretrained)

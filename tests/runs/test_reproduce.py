@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from lexy.config.compose import config_folder
-from lexy.runs.reproduce import same_data, spelled
+from lexy.runs.reproduce import evaluation_overrides, override_value
 
 NODES = ("data", "start", "paths")
 
@@ -22,7 +22,7 @@ def told(*overrides, name="any"):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("train", overrides=list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(config)
-        printed = same_data(config, name)
+        printed = evaluation_overrides(config, name)
         again = compose("evaluate", overrides=["checkpoint=a.ckpt", *shlex.split(" ".join(printed))])
         nodes = [OmegaConf.to_container(each[node], resolve=True) for node in NODES for each in (config, again)]
     return printed, nodes[::2], nodes[1::2]
@@ -42,7 +42,7 @@ def told(*overrides, name="any"):
     ],
     ids=str,
 )
-def test_it_gives_the_same_data_and_start_and_nothing_needless(overrides, printed):
+def test_it_gives_the_evaluation_overrides_and_start_and_nothing_needless(overrides, printed):
     found, trained, evaluated = told(*overrides)
     assert evaluated == trained
     if printed is not None:
@@ -63,5 +63,5 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-def test_hydra_reads_a_spelled_value_as_it_was(value):
-    assert OverridesParser.create().parse_override(f"key={spelled(value)}").value() == value
+def test_hydra_reads_a_override_value_value_as_it_was(value):
+    assert OverridesParser.create().parse_override(f"key={override_value(value)}").value() == value

@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 
 from lexy.cli.train import TrainConfig
 from lexy.config.check import check, resolved
-from lexy.config.compose import composed, jobs
+from lexy.config.compose import composed, sweep_jobs
 from lexy.networks.transfer import transfer
 
 FOLDS, CELLS = 3, 6
@@ -34,7 +34,7 @@ def done(scripts, tmp_path_factory):
 
     def trained(overrides, _, count=1):
         overrides, multirun = [item for item in overrides if item != "-m"], "-m" in overrides
-        every = jobs(overrides, multirun=multirun)
+        every = sweep_jobs(overrides) if multirun else [list(overrides)]
         assert len(every) == count
         configs = [composed("train", SimpleNamespace(config_dir=None, config_name=None), job)[0] for job in every]
         folders = []

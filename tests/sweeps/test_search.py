@@ -11,16 +11,18 @@ import optuna
 import pandas as pd
 import pytest
 from cli_runs import TINY, command, environment, run
-from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from lexy.cli import train
 from lexy.errors import UserError
 from lexy.files import held
 from lexy.optuna_storage import cut_torn_line
-from lexy.sweeps.plan import Combinations
-from lexy.sweeps.search import OptunaSweeper, batches, prepared
-from lexy.sweeps.search_space import space
+from lexy.runs.compatibility import why_not
+from lexy.sweeps.command import Command
+from lexy.sweeps.job_process import Outcome
+from lexy.sweeps.jobs import LauncherError
+from lexy.sweeps.search import Search, SearchSettings, batches, check_search
+from lexy.sweeps.search_space import search_space
 
 SPACE = {"lr": "tag(log,interval(1e-4,1e-2))", "loss": "choice(dice,bce)"}
 
@@ -32,27 +34,25 @@ class Pretended:
         self.figure = figure
         self.launched = []
 
-    def launch(self, jobs, initial_job_idx):
-        results = []
-        for number, job in enumerate(jobs, initial_job_idx):
+    def launch(self, jobs, first):
+        outcomes = []
+        for number, job in enumerate(jobs, first):
             overrides = [item for item in job if not item.startswith("hydra.")]
             self.launched.append((number, overrides))
             try:
-                done = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-                done.return_value = self.figure(number, dict(item.split("=", 1) for item in overrides))
+                figure = self.figure(number, dict(item.split("=", 1) for item in overrides))
+                outcomes.append(Outcome("done", value=figure))
             except Exception as error:
-                done = JobReturn(overrides=overrides, status=JobStatus.FAILED)
-                done.return_value = error
-            results.append(done)
-        return results
+                outcomes.append(Outcome("failed", f"{type(error).__name__}: {error}"))
+        return outcomes
 
 
 def good(number, values):
     return 1 - abs(float(values["lr"]) - 3e-3) * (1 if values["loss"] == "dice" else 2)
 
 
-def searched(folder, figure=good, arguments=("epochs=3",), task=None, **changes):
-    """The sweeper after its sweep, and its launcher."""
+def searched(folder, figure=good, arguments=("epochs=3",), task=None, launcher=None, **changes):
+    """The search after it was run, and the jobs that were launched."""
     settings = {
         "study_name": "tried",
         "storage": str(folder / "search" / "study.log"),
@@ -64,11 +64,11 @@ def searched(folder, figure=good, arguments=("epochs=3",), task=None, **changes)
         "pruner": None,
         "space": SPACE,
     }
-    sweeper = OptunaSweeper(**settings | changes)
-    sweeper.config = OmegaConf.create({"hydra": {"sweep": {"dir": str(folder / "multirun")}}} | (task or {}))
-    sweeper.launcher = Pretended(figure)
-    sweeper.sweep(list(arguments))
-    return sweeper, sweeper.launcher.launched
+    launcher = launcher or Pretended(figure)
+    space = search_space(SPACE, arguments)
+    search = Search(SearchSettings(**settings | changes), space, OmegaConf.create(task or {}), launcher.launch)
+    search.run()
+    return search, launcher.launched
 
 
 def table(folder):
@@ -76,9 +76,8 @@ def table(folder):
 
 
 def test_trials_lie_in_the_space_and_are_numbered(tmp_path, capsys):
-    sweeper, launched = searched(tmp_path)
-    assert sweeper.search.error is None
-    assert not sweeper.search.failed
+    search, launched = searched(tmp_path)
+    assert not search.failures
     assert [number for number, _ in launched] == [0, 1, 2, 3, 4, 5]
     for _, overrides in launched:
         values = dict(item.split("=") for item in overrides)
@@ -123,32 +122,26 @@ def test_failures_stop_nothing_and_are_made_up_for_by_the_next_launch(tmp_path):
             raise ValueError("no memory")
         return {2: None, 3: float("nan")}.get(number, good(number, values))
 
-    sweeper, launched = searched(tmp_path, sometimes)
+    search, launched = searched(tmp_path, sometimes)
     assert len(launched) == 6
-    assert sweeper.search.failures == {
+    assert search.failures == {
         1: "ValueError: no memory",
         2: "its figure is None",
         3: "its figure is nan",
     }
     assert table(tmp_path)["reason"][1] == "ValueError: no memory"
-    sweeper, launched = searched(tmp_path)
+    search, launched = searched(tmp_path)
     assert [number for number, _ in launched] == [6, 7, 8]
-    assert not sweeper.search.failed
+    assert not search.failures
 
 
 def test_a_launcher_that_breaks_off_leaves_trials_to_go_on_with(tmp_path):
     class Broken(Pretended):
-        def launch(self, jobs, initial_job_idx):
-            raise OSError("no queue")
+        def launch(self, jobs, first):
+            raise LauncherError("OSError: no queue")
 
-    sweeper = OptunaSweeper(
-        "tried", str(tmp_path / "search" / "study.log"), "maximize", 2, 2, 0, optuna.samplers.RandomSampler, None, SPACE
-    )
-    sweeper.config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "multirun")}}})
-    sweeper.launcher = Broken(None)
-    sweeper.sweep(["epochs=3"])
     with pytest.raises(UserError, match="no queue"):
-        sweeper.search.show()
+        searched(tmp_path, launcher=Broken(None), n_trials=2)
     assert [number for number, _ in searched(tmp_path, n_trials=2)[1]] == [0, 1]
 
 
@@ -165,18 +158,18 @@ def test_a_launcher_that_breaks_off_leaves_trials_to_go_on_with(tmp_path):
 )
 def test_trials_that_cannot_be_compared_are_refused(changes, message, tmp_path):
     searched(tmp_path, task={"epochs": 3})
-    sweeper, launched = searched(tmp_path, **changes)
-    assert launched == []
+    launcher = Pretended(good)
     with pytest.raises(UserError, match=message):
-        sweeper.search.show()
+        searched(tmp_path, launcher=launcher, **changes)
+    assert launcher.launched == []
 
 
 def test_two_searches_at_once_are_refused(tmp_path):
     (tmp_path / "search").mkdir()
-    with held(tmp_path / "search"):
-        sweeper, launched = searched(tmp_path)
-    assert launched == []
-    assert "in use by another process" in str(sweeper.search.error)
+    launcher = Pretended(good)
+    with held(tmp_path / "search"), pytest.raises(UserError, match="in use by another process"):
+        searched(tmp_path, launcher=launcher)
+    assert launcher.launched == []
 
 
 def test_importances_that_there_are_none_of_are_said_to_be_missing(tmp_path, capsys):
@@ -185,55 +178,6 @@ def test_importances_that_there_are_none_of_are_said_to_be_missing(tmp_path, cap
     searched(tmp_path / "same", lambda *_: 0.5, n_trials=3)
     assert "all completed trials have the same value, 0.5000" in capsys.readouterr().out
     assert not list(tmp_path.rglob("importance.png"))
-
-
-def test_a_typed_sweep_replaces_a_configured_one_and_a_value_fixes_it():
-    found = space(SPACE, ["loss=bce", "lr=range(1,6,2)", "+more=[1],[2]", "name=x"])
-    assert found.fixed == ["loss=bce", "name=x"]
-    assert found.dimensions == {
-        "lr": optuna.distributions.IntDistribution(1, 5, step=2),
-        "+more": optuna.distributions.CategoricalDistribution(["[1]", "[2]"]),
-    }
-    assert found.job({"lr": 3, "+more": "[2]"}) == ["loss=bce", "name=x", "lr=3", "+more=[2]"]
-    assert found.corners() == [
-        ["loss=bce", "name=x", "lr=1", "+more=[1]"],
-        ["loss=bce", "name=x", "lr=5", "+more=[1]"],
-        ["loss=bce", "name=x", "lr=1", "+more=[2]"],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("sweep", "distribution"),
-    [
-        ("interval(1,8)", optuna.distributions.FloatDistribution(1, 8)),
-        ("int(interval(1,8))", optuna.distributions.IntDistribution(1, 8)),
-        ("tag(log,interval(1e-3,1))", optuna.distributions.FloatDistribution(1e-3, 1, log=True)),
-        ("range(4,0,-1)", optuna.distributions.IntDistribution(1, 4)),
-        ("range(0,1,0.25)", optuna.distributions.FloatDistribution(0, 0.75, step=0.25)),
-    ],
-)
-def test_sweeps_are_read_as_hydra_reads_them(sweep, distribution):
-    assert space({"key": sweep}, []).dimensions == {"key": distribution}
-
-
-@pytest.mark.parametrize(
-    ("configured", "typed", "message"),
-    [
-        ({"lr": "3"}, [], "lr=3 is one value"),
-        ({}, ["lr=3"], "nothing to search"),
-        ({"lr": "interval(2,1)"}, [], r"lr=interval\(2,1\)"),
-        ({"lr": "range(3,3)"}, [], "no number in this range"),
-        ({"lr": "tag(log,choice(1,2))"}, [], "knows log"),
-        ({"lr": "tag(square,interval(1,2))"}, [], "knows log"),
-        ({"lr": "interval(1"}, [], r"interval\(1"),
-        ({"loss": "glob(*)"}, [], "loss=glob"),
-        (SPACE, ["name=a,b"], "share name"),
-        (SPACE, ["hydra.sweeper.n_trials=1,2"], "share hydra.sweeper.n_trials"),
-    ],
-)
-def test_spaces_that_cannot_be_searched_are_refused(configured, typed, message):
-    with pytest.raises(UserError, match=message):
-        space(configured, typed)
 
 
 def test_trials_launched_together_follow_each_other_and_differ():
@@ -318,4 +262,4 @@ def test_a_search_is_killed_goes_on_and_prunes(tmp_path):
 def test_a_mistake_in_any_trial_is_found_before_the_first(typed, message):
     arguments = SimpleNamespace(overrides=["search=learning", *typed], config_dir=None, config_name=None)
     with pytest.raises(UserError, match=message):
-        prepared("train", arguments, train.TrainConfig, Combinations(train.why_not))
+        check_search(Command("train", "lexy.cli.train.train", train.TrainConfig, why_not=why_not), arguments)

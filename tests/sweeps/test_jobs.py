@@ -3,22 +3,24 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-import torch
 from cli_runs import TINY, command, environment, run, run_forked
+from hydra.core.utils import JobReturn, JobStatus
 
-from lexy.runs.identity import last_status
+from lexy.runs.folder import current_status
+from lexy.sweeps.job_process import Outcome
+from lexy.sweeps.jobs import JobLauncher, LauncherError, show_outcomes
+from lexy.sweeps.plan import Job
 
 HERE = Path(__file__).parent
 SHORT = [*TINY, "trainer.max_epochs=1"]
 FAILING = ["+callbacks.fail._target_=failing.Fail", "+callbacks.fail.number=range(0,8)", "logger=wandb"]
 REASONS = {
     1: ("failed", "RuntimeError: the network took a wrong turn"),
-    2: ("failed", "RuntimeError"),  # torch's own words for want of memory
+    2: ("failed", "RuntimeError"),  # torch's own words: the memory ran out
     3: ("interrupted", "killed (SIGKILL)"),
     4: ("interrupted", "exit status 7"),
     5: ("interrupted", "took longer than sweep.time_limit="),
@@ -156,7 +158,7 @@ def test_a_killed_sweep_takes_its_job_with_it_and_is_resumed(tmp_path):
     sweep.kill()
     sweep.wait()
     (folder,) = (tmp_path / "outputs" / "k").iterdir()
-    wait_for(lambda: last_status(folder)["state"] == "interrupted")
+    wait_for(lambda: current_status(folder)["state"] == "interrupted")
     again = run_forked(tmp_path, "train", "-m", *TINY, *slow, "name=k", "seed=0,1", **where)
     assert again.returncode == 0, again.stderr
     assert "done, resumed" in again.stdout
@@ -170,29 +172,48 @@ def test_jobs_side_by_side_share_the_cores(tmp_path):
     assert {status["state"] for status in statuses(tmp_path, "j")} == {"done"}
 
 
-FULL = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); "
+class Hydras:
+    """A launcher of Hydra's whose jobs are done already, or that breaks off."""
+
+    def __init__(self, returned):
+        self.returned = returned
+
+    def launch(self, jobs, initial_job_idx):
+        if isinstance(self.returned, Exception):
+            raise self.returned
+        return self.returned
 
 
-def test_a_full_disk_is_one_line_and_what_lies_there_is_whole(tmp_path):
-    call = [sys.executable, "-c", FULL + "from lexy.cli.train import main; main()", *SHORT]
-    done = subprocess.run(call, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.count("error:") == 1
-    assert "Traceback" not in done.stderr
-    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
-    assert last_status(folder)["state"] == "failed"
-    assert not list(folder.glob(".tmp*"))
-    for path in folder.glob("*.ckpt"):  # one from before the disk was full
-        torch.load(path, weights_only=True)
-    assert run_forked(tmp_path, "train", *SHORT, "resume=auto").returncode == 0
+def test_an_outcome_is_what_the_job_wrote_or_else_the_error_that_hydra_returned(tmp_path, capsys):
+    written = Outcome("interrupted", "took too long", None)
+    (tmp_path / "4.json").write_text(json.dumps(written._asdict()))
+    failed = JobReturn(overrides=["a=1"], status=JobStatus.FAILED)
+    failed.return_value = OSError("no space")
+    done = JobReturn(status=JobStatus.COMPLETED)
+    done.return_value = None
+    outcomes = JobLauncher(Hydras([done, failed, done]), tmp_path).launch([[], [], []], first=4)
+    assert outcomes == [written, Outcome("failed", "OSError: no space"), Outcome("no answer")]
 
 
-def test_outputs_that_cannot_be_a_folder_are_one_line(tmp_path):
-    (tmp_path / "outputs").write_text("a file")
-    done = run_forked(tmp_path, "train", *SHORT)
-    assert done.returncode == 1
-    assert "outputs" in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_a_launcher_that_breaks_off_is_told_beside_what_its_jobs_wrote(tmp_path, capsys):
+    launcher = JobLauncher(Hydras(RuntimeError("no queue")), tmp_path)
+    with pytest.raises(LauncherError, match="RuntimeError: no queue"):
+        launcher.launch([[], []])
+    (tmp_path / "0.json").write_text(json.dumps(Outcome("done", value=0.5)._asdict()))
+    plan = [Job(["a=1"], state="interrupted"), Job(["a=2"]), Job(["a=3"], skipped="no such thing")]
+    outcomes = [launcher.outcome(number) for number in range(2)]
+    assert outcomes == [Outcome("done", "", 0.5), Outcome("no answer")]
+    assert not show_outcomes(plan, outcomes, "RuntimeError: no queue")
+    shown = capsys.readouterr().out
+    assert "done, resumed" in shown
+    assert "The launcher broke off: RuntimeError: no queue" in shown
+    assert "a=3" not in shown
+
+
+@pytest.mark.parametrize("states", [["done", "pruned"], ["done", "failed"], ["done", "interrupted"]])
+def test_a_sweep_ends_well_if_every_job_is_done_or_pruned(states, capsys):
+    plan = [Job([f"a={number}"]) for number in range(2)]
+    assert show_outcomes(plan, [Outcome(state) for state in states], "") == (states[1] == "pruned")
 
 
 def wait_for(condition, seconds: float = 120) -> None:
