@@ -45,9 +45,7 @@ class TiledNetwork(Protocol):
         """
 
 
-def tiled(
-    network: Network, tiles: Tiles, processor: Processor, folder: Path, progress: Progress
-) -> "TiledRecurrence | TiledClips":
+def tiled(network: Network, tiles: Tiles, processor: Processor, folder: Path, progress: Progress) -> TiledNetwork:
     """Return a network over whole fields; `folder` is where one that sees whole clips may write temporary files."""
     if isinstance(network, Recurrence):
         return TiledRecurrence(network, tiles, processor)

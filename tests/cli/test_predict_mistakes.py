@@ -3,6 +3,7 @@
 import pickle
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ BAD = [
     ("v.ome.tif", ["--mask", "0=other.tif"], "frame 0 has another mask already"),
     ("v.ome.tif", ["--light-on", "9", "--light-off", "3"], "is not after"),
     ("v.ome.tif", ["--light-off", "3"], "needs --light-on"),
-    ("v.ome.tif", ["--device", "mps"], "no such device here"),
+    ("v.ome.tif", ["--device", "cuda" if sys.platform == "darwin" else "mps"], "no such device here"),
 ]
 
 
