@@ -35,12 +35,3 @@ def test_what_is_not_there_is_a_mistake_that_names_what_is(monkeypatch, name):
 def test_an_accelerator_computes_with_whole_mantissas():
     seen = list(accelerator(torch.device("cpu")).map(lambda one: (one, torch.backends.cudnn.allow_tf32), [1, 2]))
     assert seen == [(1, False), (2, False)]
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_gives_what_the_cpu_gives():
-    torch.manual_seed(0)
-    convolution, images = torch.nn.Conv2d(8, 8, 3), torch.rand(2, 8, 32, 32)
-    expected = convolution(images)
-    (found,) = processor_of("cuda").map(convolution.to("cuda"), [images.to("cuda")])
-    torch.testing.assert_close(found.cpu(), expected, rtol=1e-5, atol=1e-5)

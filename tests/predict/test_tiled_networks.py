@@ -18,10 +18,14 @@ from lexy.predict.tiled_networks import TiledClips, TiledRecurrence, tiled
 from lexy.predict.tiles import Tiles
 
 
-@pytest.fixture(params=["cpu", "accelerator"])
+@pytest.fixture(params=["threads", "cpu", "cuda", "mps"])
 def processor(request):
-    """Both ways to compute, on the CPU."""
-    return processors.cpu() if request.param == "cpu" else processors.accelerator(torch.device("cpu"))
+    """Threads, or what an accelerator does: on the CPU, and on those that are there."""
+    if request.param == "threads":
+        return processors.cpu()
+    if request.param != "cpu" and not getattr(torch, request.param).is_available():
+        pytest.skip(f"needs a {request.param} device")
+    return processors.accelerator(torch.device(request.param))
 
 
 class Bump(Recurrence):
@@ -49,7 +53,7 @@ def test_each_tile_goes_on_from_the_blended_mask(processor):
     mask[:, :4] = 1
     network = TiledRecurrence(Bump(), tiles, processor)
     probability, states = network.step(network.start(mask, mask), mask)
-    torch.testing.assert_close(torch.cat(states), tiles.cut(probability))
+    torch.testing.assert_close(torch.cat(states).cpu(), tiles.cut(probability))
     # soft feedback, and the first tile's mean of 1/2 is in it: 3/4 and 1/4 on the left, 0 on the far right
     torch.testing.assert_close(probability[0, 0], torch.tensor(0.75))
     assert probability[0, -1] < 1e-3
