@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from lexy.checkpoint import Trained
-from lexy.networks.network import FrameNetwork, Recurrence
+from lexy.networks.network import DISTANCE, FOREGROUND, FrameNetwork, Network, Recurrence
 
 
 class MemoryVideo:
@@ -51,6 +51,19 @@ class Carry(Recurrence):
 
     def feed_back(self, logits):
         return logits.sigmoid()
+
+
+class Late(Network):
+    """Sees whole clips: nucleus is, in every frame, what is brighter than a half in any; distances are even, if any."""
+
+    def __init__(self, distance=None):
+        super().__init__()
+        self.distance = distance
+
+    def maps(self, frames, state):
+        logits = (40 * (frames.amax(dim=1, keepdim=True) - 0.5)).expand_as(frames)
+        distances = {} if self.distance is None else {DISTANCE: torch.full_like(frames, self.distance)}
+        return {FOREGROUND: logits} | distances
 
 
 def trained(network, frame_network=None, diameter=16.0, crop=(32, 32), pixel_size=None):

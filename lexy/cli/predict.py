@@ -16,7 +16,7 @@ from lexy.errors import UserError
 
 if TYPE_CHECKING:
     from lexy.evaluation.replicates import Entry
-    from lexy.predict.segmenter import Prediction
+    from lexy.predict.segmenter import Prediction, Segmenter
 
 EXAMPLES = """\
 examples:
@@ -65,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--checkpoint", type=Path, help="a network of lexy-train (default: the one that comes with lexy)"
     )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda", "mps"),
+        default="auto",
+        help="where the network computes (default: auto, a GPU where there is one)",
+    )
     parser.add_argument("--diameter", type=_positive, help="of a typical nucleus, in pixels of the video")
     parser.add_argument("--channel", type=int, help="which channel shows the protein, from 0")
     parser.add_argument("--pixel-size", type=_positive, help="µm (default: from the file)")
@@ -94,6 +100,12 @@ def _positive(text: str) -> float:
     return value
 
 
+def _segmenter(given: argparse.Namespace) -> "Segmenter":
+    import lexy
+
+    return lexy.Segmenter(given.checkpoint, given.device, given.allow)
+
+
 def _predict_one(given: argparse.Namespace) -> None:
     from lexy.evaluation.replicates import Entry
 
@@ -107,7 +119,7 @@ def _predict_one(given: argparse.Namespace) -> None:
         diameter=given.diameter,
     )
     with _whole(given.output) as folder:
-        _write(entry, given, folder)
+        _write(_segmenter(given), entry, given, folder)
     print(f"results: {given.output}\npage:    {given.output / 'page.html'}")
 
 
@@ -117,14 +129,14 @@ def _predict_table(given: argparse.Namespace) -> None:
     from lexy.evaluation.replicates import pooled, read_table, statistics
     from lexy.report.video.replicates_page import write_replicates_page
 
-    entries = read_table(given.table, vars(given))
-    _check_rows(entries, given)
+    entries, segmenter = read_table(given.table, vars(given)), _segmenter(given)
+    _check_rows(entries, segmenter, given)
     with _whole(given.output) as folder:
         tables = {}
         for number, entry in enumerate(entries, start=1):
             print(f"{number} of {len(entries)}: {entry.video}")
             with _row(given.table, number):
-                tables[entry] = _write(entry, given, folder / f"{number:03d}")
+                tables[entry] = _write(segmenter, entry, given, folder / f"{number:03d}")
         nuclei, cells = pooled(tables)
         nuclei.to_csv(folder / "nuclei.csv", index=False)
         cells.to_csv(folder / "cells.csv", index=False)
@@ -143,22 +155,21 @@ def _predict_table(given: argparse.Namespace) -> None:
     print(f"results: {given.output}\npage:    {given.output / 'page.html'}")
 
 
-def _check_rows(entries: "Sequence[Entry]", given: argparse.Namespace) -> None:
-    """UserError for what can be told to be wrong before the first video is worked on."""
-    from lexy.checkpoint import open_trained
+def _check_rows(entries: "Sequence[Entry]", segmenter: "Segmenter", given: argparse.Namespace) -> None:
+    """Raise a UserError for what can be told to be wrong before the first video is worked on."""
     from lexy.io.user_masks import read_user_mask
     from lexy.io.video import open_video
     from lexy.predict.scale import scale_of
-    from lexy.predict.segmenter import check_light, default_checkpoint
+    from lexy.predict.segmenter import check_light
 
-    trained, timed = open_trained(given.checkpoint or default_checkpoint(), given.allow), set()
+    timed = set()
     for number, entry in enumerate(entries, start=1):
         with (
             _row(given.table, number),
             open_video(entry.video, entry.channel, entry.pixel_size, entry.interval) as video,
         ):
             check_light(entry.light_on, entry.light_off)
-            scale_of(video, trained, entry.diameter)
+            scale_of(video, segmenter.trained, entry.diameter)
             for frame, file in _masks(filter(None, [entry.mask])).items():
                 read_user_mask(file, frame, video)
             timed.add(math.isfinite(video.interval))
@@ -180,16 +191,14 @@ def _few(table: Any) -> list[str]:
     return [f"{name}: fewer than three replicates, no interval" for name in few]
 
 
-def _write(entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
-    """Everything that is known of one video, into `folder`; gives its tables of nuclei and of fits."""
-    import lexy
+def _write(segmenter: "Segmenter", entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
+    """Write everything that is known of one video into `folder`; return its tables of nuclei and of fits."""
     from lexy.report.video.result_files import write_prediction
 
     folder.mkdir(parents=True, exist_ok=True)
     masks = _masks([*given.mask, *filter(None, [entry.mask])])
-    with lexy.segment(
+    with segmenter(
         entry.video,
-        given.checkpoint,
         channel=entry.channel,
         pixel_size=entry.pixel_size,
         interval=entry.interval,
@@ -198,7 +207,6 @@ def _write(entry: "Entry", given: argparse.Namespace, folder: Path) -> Any:
         light_on=entry.light_on,
         light_off=entry.light_off,
         correct=given.correct,
-        allow=given.allow,
         folder=folder,
         progress=_progress,
     ) as result:

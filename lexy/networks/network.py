@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 FOREGROUND = "foreground"
+DISTANCE = "distance"  # to the outline: 0 there and outside, 1 in the middle of a nucleus
 Maps = dict[str, Tensor]
 State = Any  # a tensor, or a (named) tuple of states: only the network looks into it
 

@@ -33,7 +33,7 @@ class Light:
 
 
 def nuclei_table(video: Video, segmentation: Segmentation) -> pd.DataFrame:
-    """One row for each nucleus and frame.
+    """Measure the video; return one row for each nucleus and frame.
 
     Returns
     -------
@@ -54,12 +54,12 @@ def nuclei_table(video: Video, segmentation: Segmentation) -> pd.DataFrame:
 
 
 def time_column(nuclei: pd.DataFrame) -> str:
-    """`seconds` where the interval is known, else `frame`."""
+    """Return `seconds` where the interval is known, else `frame`."""
     return "seconds" if nuclei["seconds"].notna().all() else "frame"
 
 
 def median_ratio(nuclei: pd.DataFrame) -> "pd.Series[float]":
-    """Median N/C by time, over the nuclei that are followed through most of the video, or all if there are none."""
+    """Return the median N/C by time, of the nuclei followed through most of the video, or of all if there are none."""
     lengths = nuclei.groupby("id")["nc"].transform("count")
     long = nuclei[lengths >= SHORT * nuclei["frame"].nunique()]
     chosen = nuclei if long.empty else long
@@ -67,7 +67,7 @@ def median_ratio(nuclei: pd.DataFrame) -> "pd.Series[float]":
 
 
 def light_of(nuclei: pd.DataFrame, on: float | None, off: float | None) -> Light:
-    """The light as given, or as the median curve shows it: all nuclei of a video see the same."""
+    """Return the light as given, or as the median curve shows it: all nuclei of a video see the same."""
     if on is not None:
         return Light(on, math.inf if off is None else off, given=True)
     curve = median_ratio(nuclei)
@@ -75,7 +75,7 @@ def light_of(nuclei: pd.DataFrame, on: float | None, off: float | None) -> Light
 
 
 def cells_table(nuclei: pd.DataFrame, light: Light, n_frames: int) -> pd.DataFrame:
-    """The fit of each nucleus: one row for each.
+    """Fit each nucleus; return one row for each.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def cells_table(nuclei: pd.DataFrame, light: Light, n_frames: int) -> pd.DataFra
 
 
 def mean_fit(nuclei: pd.DataFrame, cells: pd.DataFrame, light: Light) -> ExchangeFit:
-    """The fit of the mean curve of the trusted nuclei, or of all if none is."""
+    """Fit the mean curve of the trusted nuclei, or of all if none is."""
     trusted = nuclei["id"].isin(cells.loc[cells["trust"].astype(bool), "id"])
     chosen = nuclei[trusted] if trusted.any() else nuclei
     curve = chosen[usable(chosen)].groupby(time_column(nuclei))["nc"].mean()

@@ -35,8 +35,10 @@ class Links(NamedTuple):
     gaps: pd.DataFrame
 
 
-def same_place(before: NDArray[np.integer], after: NDArray[np.integer], iou: float = 0.5) -> NDArray[np.int64]:
-    """Pairs of labels, (pairs, 2), of two frames with a greater IoU.
+def same_place(
+    before: NDArray[np.integer[Any]], after: NDArray[np.integer[Any]], iou: float = 0.5
+) -> NDArray[np.int64]:
+    """Return the pairs of labels, (pairs, 2), of two frames with a greater IoU.
 
     From an IoU of 0.5 on, no instance can be in two pairs: what overlaps so far needs no solver.
     """
@@ -44,7 +46,8 @@ def same_place(before: NDArray[np.integer], after: NDArray[np.integer], iou: flo
     codes, common = np.unique(before[both].astype(np.int64) << 32 | after[both].astype(np.int64), return_counts=True)
     pairs = np.stack([codes >> 32, codes & 0xFFFFFFFF], axis=1)
     sizes = np.bincount(before.ravel())[pairs[:, 0]] + np.bincount(after.ravel())[pairs[:, 1]]
-    return pairs[common / (sizes - common) > iou]
+    overlapping: NDArray[np.int64] = pairs[common / (sizes - common) > iou]
+    return overlapping
 
 
 def link(
@@ -100,7 +103,7 @@ def link(
 
 
 def _tracker(reach: float, parting: float) -> LapTrack:
-    """laptrack with squared distances; daughters part at once by about half a diameter each, at most `parting`."""
+    """Return laptrack with squared distances; daughters part at once by half a diameter each, at most `parting`."""
     settings: dict[str, Any] = {
         "cutoff": reach**2,
         "gap_closing_cutoff": reach**2,
@@ -113,7 +116,7 @@ def _tracker(reach: float, parting: float) -> LapTrack:
 def _plausible(
     following: dict[int, list[int]], regions: pd.DataFrame, n_frames: int, reach: float
 ) -> dict[int, list[int]]:
-    """Successors of each region: one within reach, two where it divides in a believable way, or none."""
+    """Return the successors of each region: one within reach, two where it divides in a believable way, or none."""
     frames, areas = regions["frame"].to_numpy(), regions["area_px"].to_numpy()
     centroids = regions[["row", "column"]].to_numpy()
 
@@ -172,9 +175,9 @@ def _no_events() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def bridge(
-    labels: NDArray[np.integer], before: NDArray[np.integer], nucleus: int, shift: NDArray[Any]
+    labels: NDArray[np.integer[Any]], before: NDArray[np.integer[Any]], nucleus: int, shift: NDArray[Any]
 ) -> NDArray[np.bool_]:
-    """Where a nucleus is taken to be in a frame in which it was not seen: its last outline, moved.
+    """Return where a nucleus is taken to be in a frame in which it was not seen: its last outline, moved.
 
     Parameters
     ----------

@@ -1,6 +1,9 @@
-"""Probabilities of every frame of a video, one frame at a time, to disk."""
+"""Run a network over a video, and write the maps of every frame to disk."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,23 +12,34 @@ from torch import Tensor
 from lexy.checkpoint import Trained
 from lexy.errors import UserError
 from lexy.images.nc_ratio import start_score
-from lexy.networks.network import Recurrence
+from lexy.networks.network import FOREGROUND
+from lexy.predict.processors import Processor
 from lexy.predict.scale import Field
 from lexy.predict.spool import Spool
-from lexy.predict.tiles import TILE, TiledNetwork, Tiles
+from lexy.predict.tiled_networks import Progress, TiledNetwork, tiled
+from lexy.predict.tiles import Tiles
 
+TILE = (128, 128)  # where a checkpoint does not know the size of its crops: the published one
 CANDIDATES = 16  # frames, evenly spaced, that are looked at for a start: looking costs as much as segmenting
-Given = Mapping[int, NDArray[np.integer]]
-Progress = Callable[[str, int, int], None]
+Given = Mapping[int, NDArray[np.integer[Any]]]
 
 
 def run_passes(
-    field: Field, trained: Trained, given: Given, spool: Spool, *, overlap: float, progress: Progress
+    field: Field,
+    trained: Trained,
+    given: Given,
+    maps: Mapping[str, Spool],
+    *,
+    processor: Processor,
+    folder: Path,
+    overlap: float,
+    progress: Progress,
 ) -> int | None:
-    """Write the probabilities of every frame, float16 at the video's size.
+    """Write the maps of every frame, float16 at the video's size.
 
-    A network that needs no mask sees each frame in turn. One that does starts on a frame with a mask, and goes from
-    there to both ends. A given mask is taken as it is, as probabilities 0 and 1; from each, the network starts anew.
+    A network that needs no mask sees each frame in turn, or all of them at once. One that does starts on a frame with a
+    mask, and goes from there to both ends. A given mask is taken as it is, as probabilities 0 and 1; from each, the
+    network starts anew.
 
     Parameters
     ----------
@@ -33,12 +47,15 @@ def run_passes(
     trained : Trained
     given : mapping of int to ndarray of int (H, W)
         Labels of frames.
-    spool : Spool
-        What is written to.
+    maps : mapping of str to Spool
+        What is written to: `foreground`, and `distance` where the network has it.
+    processor : Processor
+    folder : Path
+        For temporary files.
     overlap : float
         See `Tiles`.
     progress : callable
-        Called with what is done, how many frames of it are, and how many there will be.
+        Called with what is done, how many frames or tiles of it are, and how many there will be.
 
     Returns
     -------
@@ -51,10 +68,9 @@ def run_passes(
         The network needs a mask, and there is neither a given one nor a network that could make one; or this one found
         no nucleus.
     """
-    if not isinstance(trained.network, Recurrence) or not isinstance(trained.frame_network, Recurrence | None):
-        raise UserError(f"{type(trained.network).__name__} sees whole clips: lexy-predict takes recurrences alone.")
     tiles = Tiles(field.shape, trained.crop_size or TILE, overlap)
-    network = TiledNetwork(trained.network, tiles)
+    over_fields = partial(tiled, tiles=tiles, processor=processor, folder=folder, progress=progress)
+    network = over_fields(trained.network)
     masks = {frame: field.mask(labels) for frame, labels in given.items()}
     found = None
     if trained.network.needs_mask and not masks:
@@ -64,22 +80,23 @@ def run_passes(
                 "frame network to make the first one. Give the mask of a frame (--mask FRAME=FILE), or a checkpoint "
                 "that was trained with frame_network=PATH."
             )
-        found, mask = best_start(field, TiledNetwork(trained.frame_network, tiles), progress)
+        found, mask = best_start(field, over_fields(trained.frame_network), progress)
         masks = {found: mask}
     walks = _walks(sorted(masks), field.n_frames) if trained.network.needs_mask else [range(field.n_frames)]
     done = 0
     for walk in walks:
-        for frame, probability in _walk(field, network, walk, masks if given else {}, masks.get(walk[0])):
-            spool[frame] = field.back(probability).astype(np.float16)
+        for frame, outputs in network.walk(field, walk, masks.get(walk[0]), masks if given else {}):
+            for name, values in outputs.items():
+                maps[name][frame] = field.back(values).astype(np.float16)
             done += 1
             progress("segment", done, sum(map(len, walks)))
     for frame, labels in given.items():
-        spool[frame] = (labels > 0).astype(np.float16)
+        maps[FOREGROUND][frame] = (labels > 0).astype(np.float16)
     return found
 
 
 def best_start(field: Field, network: TiledNetwork, progress: Progress) -> tuple[int, Tensor]:
-    """The frame on which a frame network can be relied on most, and the probabilities (h, w) that it gives there.
+    """Return the frame on which a frame network can be relied on most, and its probabilities (h, w) there.
 
     The frame with the greatest score (`lexy.images.nc_ratio.start_score`) among evenly spaced ones and with the first.
 
@@ -92,7 +109,8 @@ def best_start(field: Field, network: TiledNetwork, progress: Progress) -> tuple
     best, start, mask = 0.0, 0, None
     for done, number in enumerate(frames, start=1):
         frame = field.frame(number)
-        probability, _ = network.step(network.start(frame), frame)
+        ((_, maps),) = network.walk(field, [number])
+        probability = maps[FOREGROUND]
         score = float(start_score(frame[None, None], probability[None, None]))
         if score > best:
             best, start, mask = score, number, probability
@@ -106,19 +124,7 @@ def best_start(field: Field, network: TiledNetwork, progress: Progress) -> tuple
 
 
 def _walks(starts: list[int], n_frames: int) -> list[range]:
-    """From each start to the frame before the next one, and from the first one back to frame 0."""
+    """Return the ways from each start to the frame before the next one, and from the first one back to frame 0."""
     ends = [*starts[1:], n_frames]
     forward = [range(*ends_of) for ends_of in zip(starts, ends, strict=True)]
     return forward if starts[0] == 0 else [*forward, range(starts[0], -1, -1)]
-
-
-def _walk(
-    field: Field, network: TiledNetwork, walk: range, given: Mapping[int, Tensor], mask: Tensor | None
-) -> Iterable[tuple[int, Tensor]]:
-    """Frames with their probabilities (h, w); a network steps on the frame it starts from too, as in training."""
-    states = network.start(field.frame(walk[0]), mask)
-    for frame in walk:
-        probability, states = network.step(states, field.frame(frame))
-        if frame in given:
-            states = network.with_mask(states, given[frame])
-        yield frame, probability

@@ -1,7 +1,6 @@
 """From a user's video to nuclei that keep their number."""
 
 import tempfile
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
@@ -11,14 +10,18 @@ from numpy.typing import NDArray
 
 from lexy.checkpoint import Trained
 from lexy.errors import UserError
+from lexy.images.instances import decode
 from lexy.io.video import Video
+from lexy.networks.network import DISTANCE, FOREGROUND
 from lexy.predict.flags import flagged
-from lexy.predict.instances import region_table, split_instances
 from lexy.predict.linking import Links, bridge, link, same_place
 from lexy.predict.measure import dark_ids, measure
-from lexy.predict.passes import Given, Progress, run_passes
+from lexy.predict.passes import Given, run_passes
+from lexy.predict.processors import Processor
+from lexy.predict.regions import region_table
 from lexy.predict.scale import HIGH, LOW, Brightness, Field, Scale, brightness_of, scale_of
 from lexy.predict.spool import Spool
+from lexy.predict.tiled_networks import Progress
 
 SEEN = 0.5  # share of a dark nucleus' place that others must have, in any frame, for it to be one
 
@@ -48,16 +51,22 @@ class Segmentation(AbstractContextManager["Segmentation"]):
         self.scale, self.brightness = scale, brightness
         self.table = self.divisions = self.cleaned = pd.DataFrame()
         self.started: int | None = None
-        self._probabilities, self._labels = Spool(folder / "probabilities"), Spool(folder / "labels")
+        self._maps = {name: Spool(folder / name) for name in (FOREGROUND, DISTANCE)}
+        self._labels = Spool(folder / "labels")
         self._held = ExitStack()
 
     def labels(self, frame: int) -> NDArray[np.int32]:
-        """Ids, (H, W); 0 = background."""
+        """Return the ids of a frame, (H, W); 0 = background."""
         return self._labels[frame]
 
     def probability(self, frame: int) -> NDArray[np.float32]:
-        """That a pixel is nucleus, (H, W) in [0, 1], to three digits."""
-        return self._probabilities[frame].astype(np.float32)
+        """Return the probability that a pixel is nucleus, (H, W) in [0, 1], to three digits."""
+        return self._maps[FOREGROUND][frame].astype(np.float32)
+
+    def distance(self, frame: int) -> NDArray[np.float32] | None:
+        """Return the distance to the outline, (H, W) in [0, 1], where the network has such a map."""
+        distances = self._maps[DISTANCE]
+        return distances[frame].astype(np.float32) if frame in distances else None
 
     def close(self) -> None:
         """Remove the temporary folder: labels and probabilities are gone, the table stays."""
@@ -67,9 +76,10 @@ class Segmentation(AbstractContextManager["Segmentation"]):
         self.close()
 
 
-def segment(
+def track_nuclei(
     video: Video,
     trained: Trained,
+    processor: Processor,
     *,
     diameter: float | None = None,
     given: Given | None = None,
@@ -85,6 +95,8 @@ def segment(
     video : Video
     trained : Trained
         From `lexy.checkpoint.open_trained`.
+    processor : Processor
+        Where the network computes.
     diameter : float, optional
         Of a typical nucleus, in pixels of the video. Needed unless the video and the checkpoint know their pixel sizes.
     given : mapping of int to ndarray of int (H, W), optional
@@ -95,9 +107,10 @@ def segment(
     percentiles : tuple of float
         Of all grey values, that become 0 and 1.
     folder : Path, optional
-        Where the temporary folder is made (about 6 bytes for each pixel of the video); the system's place otherwise.
+        Where the temporary folder is made (about 6 bytes for each pixel of the video, and 20 more if the network sees
+        whole clips); the system's place otherwise.
     progress : callable, optional
-        Called with what is done, how many frames of it are, and how many there will be.
+        Called with what is done, how many frames or tiles of it are, and how many there will be.
 
     Returns
     -------
@@ -114,10 +127,19 @@ def segment(
     scale = scale_of(video, trained, diameter)
     brightness = brightness_of(video, *percentiles)
     with ExitStack() as held:
-        place = held.enter_context(tempfile.TemporaryDirectory(prefix="lexy-", dir=folder))
-        result = Segmentation(Path(place), video, scale, brightness)
+        place = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="lexy-", dir=folder)))
+        result = Segmentation(place, video, scale, brightness)
         field = Field(video, scale, brightness)
-        result.started = run_passes(field, trained, given, result._probabilities, overlap=overlap, progress=progress)
+        result.started = run_passes(
+            field,
+            trained,
+            given,
+            result._maps,
+            processor=processor,
+            folder=place,
+            overlap=overlap,
+            progress=progress,
+        )
         links, result.cleaned = _instances(result, video, given, progress)
         result.divisions = links.divisions
         table = pd.concat([links.table.assign(filled=False), _named(result, links)], ignore_index=True)
@@ -144,10 +166,8 @@ def _size(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape))
 
 
-def _instances(
-    result: Segmentation, video: Video, given: Mapping[int, NDArray[np.integer]], progress: Progress
-) -> tuple[Links, pd.DataFrame]:
-    """Instances of each frame, written; which of them are one nucleus."""
+def _instances(result: Segmentation, video: Video, given: Given, progress: Progress) -> tuple[Links, pd.DataFrame]:
+    """Write the instances of each frame; return which of them are one nucleus, and what was cleaned."""
     tables, overlaps, before = [], [], None
     cleaned, empty = _separated(result, video, given, progress)
     for frame, ids in enumerate(empty):
@@ -165,9 +185,9 @@ def _instances(
 
 
 def _separated(
-    result: Segmentation, video: Video, given: Mapping[int, NDArray[np.integer]], progress: Progress
+    result: Segmentation, video: Video, given: Given, progress: Progress
 ) -> tuple[pd.DataFrame, list[list[int]]]:
-    """Instances of each frame, written; what was cleaned, and which of them lie where the video is always empty.
+    """Write the instances of each frame; return what was cleaned, and which lie where the video is always empty.
 
     A field without an empty place gives no background to stand out of once N/C is 1: so a nucleus may be dark in some
     frames, if there is one at its place in another.
@@ -178,7 +198,8 @@ def _separated(
             labels, specks, holes = given[frame].astype(np.int32), 0, 0
             ids = np.empty(0, np.intp)
         else:
-            labels, specks, holes = split_instances(result.probability(frame), result.scale.diameter)
+            probability, distance = result.probability(frame), result.distance(frame)
+            labels, specks, holes = decode(probability, result.scale.diameter, distance)
             image = video.read(frame)
             ids = dark_ids(image, measure(image, labels, result.scale.diameter))
         result._labels[frame] = labels
@@ -194,7 +215,7 @@ def _separated(
 
 
 def _named(result: Segmentation, links: Links) -> pd.DataFrame:
-    """Write ids for labels, frame by frame, and the nuclei of bridged frames; rows of these."""
+    """Write ids for labels, frame by frame, and the nuclei of bridged frames; return the rows of these."""
     gaps = links.gaps.to_numpy()
     keys = zip(links.table["id"], links.table["frame"], strict=True)
     places = dict(zip(keys, links.table[["row", "column"]].to_numpy(), strict=True))

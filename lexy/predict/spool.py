@@ -1,4 +1,4 @@
-"""Frames on disk, one file each: what does not fit into memory."""
+"""Arrays on disk, one file each: what does not fit into memory."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from lexy.errors import UserError
 
 
 class Spool:
-    """Arrays by the number of their frame.
+    """Arrays by number, that of their frame as a rule.
 
     A file for each, not one mapped file for all: written pages of a mapped file stay in memory until the system wants
     them back, and a long video would seem to need ever more.
@@ -30,17 +30,27 @@ class Spool:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def __setitem__(self, frame: int, array: NDArray[Any]) -> None:
+    def __setitem__(self, number: int, array: NDArray[Any]) -> None:
         try:
-            np.save(self._path(frame), array, allow_pickle=False)
+            np.save(self._path(number), array, allow_pickle=False)
         except OSError as error:  # NumPy's own, of a write that was cut short, has neither a file's name nor a reason
             raise UserError(
                 f"{self.folder}: temporary files cannot be written ({error.strerror or error}); they need about 6 "
-                "bytes for each pixel of the video. Make room, or have them elsewhere: by --output, folder= or TMPDIR."
+                "bytes for each pixel of the video, and 20 more if the network sees whole clips. Make room, or have "
+                "them elsewhere: by --output, folder= or TMPDIR."
             ) from error
 
-    def __getitem__(self, frame: int) -> NDArray[Any]:
-        return np.load(self._path(frame), allow_pickle=False)
+    def __contains__(self, number: int) -> bool:
+        return self._path(number).exists()
 
-    def _path(self, frame: int) -> Path:
-        return self.folder / f"{frame:07d}.npy"
+    def __getitem__(self, number: int) -> NDArray[Any]:
+        array: NDArray[Any] = np.load(self._path(number), allow_pickle=False)
+        return array
+
+    def mapped(self, number: int) -> NDArray[Any]:
+        """Return an array of which only the parts that are looked at are read; changes to it are not written."""
+        array: NDArray[Any] = np.load(self._path(number), mmap_mode="c", allow_pickle=False)
+        return array
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:07d}.npy"

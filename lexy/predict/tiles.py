@@ -1,7 +1,7 @@
-"""Fields of any size by a network that was trained on small crops: overlapping tiles, smoothly blended."""
+"""Fields of any size as overlapping tiles, smoothly blended."""
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lexy.errors import UserError
-from lexy.networks.network import Recurrence
-
-CHUNK = 2**16  # pixels of the tiles that go through a network together: they should stay in the cache
-TILE = (128, 128)  # where a checkpoint does not know the size of its crops: the published one
 
 
 class Axis(NamedTuple):
@@ -65,70 +61,30 @@ class Tiles:
     def __len__(self) -> int:
         return len(self._rows.source) * len(self._columns.source)
 
-    def cut(self, field: Tensor) -> Tensor:
-        """Tiles (N, 1, h, w) of a field (H, W), row by row."""
-        rows, columns = self._rows.source[:, None, :, None], self._columns.source[None, :, None, :]
-        return field[rows, columns].flatten(0, 1)[:, None]
+    def to(self, device: torch.device) -> "Tiles":
+        """Return the same tiles for fields on a device."""
+        there = copy(self)
+        there._rows, there._columns = (
+            Axis(*(part.to(device) for part in axis)) for axis in (self._rows, self._columns)
+        )
+        return there
+
+    def cut(self, field: Tensor, numbers: Tensor | None = None) -> Tensor:
+        """Return the tiles (N, 1, h, w) of a field (H, W), row by row: all, or those with these numbers (N,)."""
+        numbers = torch.arange(len(self), device=field.device) if numbers is None else numbers
+        across = len(self._columns.source)
+        rows, columns = self._rows.source[numbers // across], self._columns.source[numbers % across]
+        return field[rows[:, :, None], columns[:, None, :]][:, None]
 
     def blend(self, tiles: Tensor) -> Tensor:
-        """The field (H, W) of tiles (N, 1, h, w): their weighted mean."""
+        """Return the field (H, W) of all tiles (N, 1, h, w): their weighted mean."""
         (_, down, weight_down), (_, across, weight_across) = self._rows, self._columns
         grid = tiles.view(len(down), len(across), *self.size) * weight_down[:, None, :, None]
         grid = (grid * weight_across[None, :, None, :]).permute(0, 2, 1, 3).flatten(2)
-        strips = grid.new_zeros(*grid.shape[:2], int(across.max()) + 1).index_add_(2, across.flatten(), grid)
-        field = grid.new_zeros(int(down.max()) + 1, strips.shape[-1])
-        return field.index_add_(0, down.flatten(), strips.flatten(0, 1))[: self.shape[0], : self.shape[1]]
-
-
-class TiledNetwork:
-    """A network over whole fields: `start` and `step` as networks have them, with a state for each chunk of tiles.
-
-    A network that feeds back its mask is given, in each tile, what the blended field says of the last frame, so that
-    neighbouring tiles agree on it. Nothing is changed in a network that only its first mask counts for (Move-Net).
-
-    Chunks are computed side by side, each by one thread. Threads that share every single operation wait for each other
-    after each of them, which is many times slower as soon as anything else runs on the machine.
-
-    Parameters
-    ----------
-    network : Recurrence
-    tiles : Tiles
-    """
-
-    def __init__(self, network: Recurrence, tiles: Tiles) -> None:
-        # A quarter faster on a CPU.
-        self.network: Recurrence = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.tiles = tiles
-        self._chunk = max(1, CHUNK // math.prod(tiles.size))
-        self._workers = ThreadPoolExecutor(torch.get_num_threads(), "tiles", torch.set_num_threads, (1,))
-
-    @torch.inference_mode()
-    def start(self, frame: Tensor, mask: Tensor | None = None) -> list[Any]:
-        """States before a frame (H, W), given its mask (H, W) where the network wants one."""
-        frames = self._cut(frame)
-        masks = [None] * len(frames) if mask is None else self._cut(mask)
-        return [self.network.start(*parts) for parts in zip(frames, masks, strict=True)]
-
-    @torch.inference_mode()
-    def step(self, states: list[Any], frame: Tensor) -> tuple[Tensor, list[Any]]:
-        """Probabilities (H, W) of the next frame, and the states after it."""
-        steps = list(self._workers.map(self._step, states, self._cut(frame)))
-        probability = self.tiles.blend(torch.cat([logits.float().sigmoid() for logits, _ in steps])).clamp(0, 1)
-        fed_back = self.network.feed_back(torch.logit(probability, eps=1e-6))
-        return probability, self.with_mask([state for _, state in steps], fed_back)
-
-    @torch.inference_mode()
-    def with_mask(self, states: list[Any], mask: Tensor) -> list[Any]:
-        """The states as if `mask`, (H, W) in [0, 1], had been the network's own for the last frame."""
-        return [self.network.with_mask(*parts) for parts in zip(states, self._cut(mask), strict=True)]
-
-    @torch.inference_mode()  # which holds for a single thread
-    def _step(self, state: Any, frames: Tensor) -> tuple[Tensor, Any]:
-        return self.network.step(state, frames)
-
-    def _cut(self, field: Tensor) -> list[Tensor]:
-        tiles = self.tiles.cut(field).contiguous(memory_format=torch.channels_last)
-        return list(tiles.split(self._chunk))
+        height, width = map(max, self.shape, self.size)
+        strips = grid.new_zeros(*grid.shape[:2], width).index_add_(2, across.flatten(), grid)
+        field = grid.new_zeros(height, width).index_add_(0, down.flatten(), strips.flatten(0, 1))
+        return field[: self.shape[0], : self.shape[1]]
 
 
 def _axis(side: int, size: int, overlap: float) -> Axis:

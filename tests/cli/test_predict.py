@@ -15,11 +15,12 @@ from cli_runs import environment, run
 from predict_work import CENTRES, FRAMES, HOW, INTERVAL, KNOWN, OFF, ON, SPEC, cells, fill, ratio, video
 
 import lexy
-from lexy.checkpoint import facts
+from lexy.checkpoint import facts, open_trained
 from lexy.cli.predict import _whole, main
 from lexy.errors import UserError
 from lexy.networks.unet import UNet
 from lexy.networks.vanilla import Vanilla
+from lexy.predict import segmenter
 
 pytestmark = pytest.mark.xdist_group("predict")  # they share a result
 
@@ -71,13 +72,19 @@ def test_the_folder_holds_the_page_and_its_pictures(result):
     assert "given: on at 120" in page
 
 
-def test_a_call_from_python_gives_the_same(work, result):
-    with lexy.segment(
-        video(), work / "copy.ckpt", diameter=16, masks={0: cells()[0]}, interval=INTERVAL, light_on=ON, light_off=OFF
-    ) as found:
-        assert found.labels(3).shape == (48, 96)
-        same = pd.read_csv(result / "nuclei.csv")
-        np.testing.assert_allclose(found.nuclei["nc"], same["nc"], rtol=1e-6)
+def test_calls_from_python_give_the_same(work, result):
+    same = pd.read_csv(result / "nuclei.csv")
+    options = {"diameter": 16, "masks": {0: cells()[0]}, "interval": INTERVAL, "light_on": ON, "light_off": OFF}
+    loaded = lexy.Segmenter(work / "copy.ckpt")
+    calls = [
+        partial(loaded, work / "v.ome.tif"),
+        partial(loaded, video()),
+        partial(lexy.segment, video(), work / "copy.ckpt"),
+    ]
+    for call in calls:
+        with call(**options) as found:
+            assert found.labels(3).shape == (48, 96)
+            np.testing.assert_allclose(found.nuclei["nc"], same["nc"], rtol=1e-6)
 
 
 def test_drift_and_bleaching_are_taken_out_and_reported(work):
@@ -138,7 +145,10 @@ def test_a_table_of_videos_gives_conditions(work, monkeypatch):
         shutil.copy(work / "v.ome.tif", work / row.split(",")[0])
     (work / "videos.csv").write_text("\n".join(["video,condition,replicate,mask", *rows]))
     arguments = ["--table", "videos.csv", *HOW[:4], "--output", "many", "--light-on", str(ON), "--light-off", str(OFF)]
+    loaded = []
+    monkeypatch.setattr(segmenter, "open_trained", lambda *given: loaded.append(given) or open_trained(*given))
     main(arguments)
+    assert len(loaded) == 1
     table = pd.read_csv(work / "many" / "conditions.csv").set_index(["condition", "quantity"])
     assert set(table["unit"].dropna()) == {"s"}
     assert table.loc[("wild", "export_half_time"), "mean"] == pytest.approx(30, rel=0.1)

@@ -3,6 +3,7 @@
 import pickle
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ BAD = [
     ("v.ome.tif", ["--mask", "0=other.tif"], "frame 0 has another mask already"),
     ("v.ome.tif", ["--light-on", "9", "--light-off", "3"], "is not after"),
     ("v.ome.tif", ["--light-off", "3"], "needs --light-on"),
+    ("v.ome.tif", ["--device", "cuda" if sys.platform == "darwin" else "mps"], "no such device here"),
 ]
 
 
@@ -107,7 +109,7 @@ def test_a_table_is_checked_before_its_first_video_is_worked_on(work, monkeypatc
     shutil.copy(work / "v.ome.tif", work / "again.ome.tif")
     tifffile.imwrite(work / "untimed.tif", video(), metadata={"axes": "TYX"})
     tifffile.imwrite(work / "small.tif", np.eye(10, dtype=np.uint8))
-    monkeypatch.setattr(lexy, "segment", worked_on)
+    monkeypatch.setattr(lexy.Segmenter, "__call__", worked_on)
     for second, words in [
         ("gone.tif,a,2,,,", "row 3: gone.tif"),
         ("again.ome.tif,a,2,mask.tif,,", "row 3: .*write FRAME=FILE"),
@@ -143,7 +145,7 @@ def test_a_mistake_within_a_video_of_a_table_names_its_row(work, monkeypatch):
 def test_a_film_that_cannot_be_written_is_told_before_the_work(work, monkeypatch):
     monkeypatch.chdir(work)
     monkeypatch.setattr("lexy.cli.predict.find_spec", lambda name: None)
-    monkeypatch.setattr(lexy, "segment", worked_on)
+    monkeypatch.setattr(lexy.Segmenter, "__call__", worked_on)
     with pytest.raises(SystemExit, match="--film mp4 needs an encoder"):
         main(["v.ome.tif", *HOW, "--film", "mp4", "--output", "filmed"])
     assert not (work / "filmed").exists()
@@ -157,7 +159,7 @@ def test_sigterm_leaves_nothing_behind(work, monkeypatch):
         signal.raise_signal(signal.SIGTERM)
         raise AssertionError("went on")
 
-    monkeypatch.setattr(lexy, "segment", terminated)
+    monkeypatch.setattr(lexy.Segmenter, "__call__", terminated)
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         with pytest.raises(SystemExit) as ended:

@@ -6,8 +6,8 @@ import pytest
 from memory_video import disc
 
 from lexy.predict.flags import flagged
-from lexy.predict.instances import region_table
 from lexy.predict.linking import bridge, link, same_place
+from lexy.predict.regions import region_table
 
 SHAPE, DIAMETER = (60, 90), 12
 

@@ -2,12 +2,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from memory_video import Bright, Carry, MemoryVideo, disc, discs, trained
+import torch
+from memory_video import Bright, Carry, Late, MemoryVideo, disc, discs, trained
 
 from lexy.errors import UserError
-from lexy.predict import pipeline
-from lexy.predict.instances import Instances
-from lexy.predict.pipeline import segment
+from lexy.images.instances import Instances
+from lexy.predict import pipeline, processors
+from lexy.predict.pipeline import track_nuclei
 
 SHAPE, DIAMETER = (50, 70), 12.0
 CENTRES = [(15, 15), (15, 26), (35, 50)]  # the first two touch
@@ -30,7 +31,7 @@ def labels_of(time=0, numbers=(1, 2, 3)):
 
 def run(video, network, frame_network=None, **settings):
     settings = {"diameter": DIAMETER, **settings}
-    return segment(MemoryVideo(video), trained(network, frame_network), **settings)
+    return track_nuclei(MemoryVideo(video), trained(network, frame_network), processors.cpu(), **settings)
 
 
 def test_each_nucleus_is_found_at_its_place_under_one_id():
@@ -116,7 +117,7 @@ def test_frames_are_read_one_after_the_other():
             return super().read(frame)
 
     video = Counting(frames(3))
-    segment(video, trained(Bright()), diameter=DIAMETER).close()
+    track_nuclei(video, trained(Bright()), processors.cpu(), diameter=DIAMETER).close()
     assert video.seen == (0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 0, 1, 2)  # brightness, twice; start; network; dark places
 
 
@@ -124,7 +125,7 @@ def test_only_what_lies_where_the_video_is_always_empty_is_removed(monkeypatch):
     cell, nothing = CENTRES[0], CENTRES[2]
     labels = np.zeros(SHAPE, np.int32)
     labels[disc(SHAPE, *cell, DIAMETER)], labels[disc(SHAPE, *nothing, DIAMETER)] = 1, 2
-    monkeypatch.setattr(pipeline, "split_instances", lambda *_: Instances(labels.copy(), 0, 0))
+    monkeypatch.setattr(pipeline, "decode", lambda *_: Instances(labels.copy(), 0, 0))
     video = np.random.default_rng(0).normal(200, 20, (4, *SHAPE))
     video[:2, labels == 1] += 300  # then it is as bright as all around it, as in a field without an empty place
     with run(video, Bright()) as result:
@@ -144,13 +145,51 @@ def test_memory_does_not_grow_with_the_number_of_frames():
 
     def peak(n_frames):
         tracemalloc.start()
-        segment(Endless(n_frames), trained(Bright()), diameter=2 * DIAMETER).close()
+        track_nuclei(Endless(n_frames), trained(Bright()), processors.cpu(), diameter=2 * DIAMETER).close()
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak
 
     peak(2)  # what is imported or cached the first time
     assert peak(12) - peak(2) < 0.2 * 10 * 50 * 70 * 4 * 6  # 6 bytes a pixel, were labels and probabilities kept
+
+
+def test_a_network_that_sees_whole_clips_finds_nuclei_by_later_frames():
+    video = frames(5, [0, 0, 0.5, 1, 0])  # Late takes the brightest of all frames
+    with run(video, Late()) as result, run(np.max(video, axis=0, keepdims=True).repeat(5, 0), Bright()) as expected:
+        assert result.started is None
+        assert len(result.table) == 3 * 5
+        for frame in range(5):
+            assert np.abs(result.probability(frame) - expected.probability(frame)).mean() < 0.01
+
+
+def test_a_network_that_sees_whole_clips_has_given_masks_as_they_are(tmp_path):
+    with run(frames(3), Late(), given={1: labels_of(1, (3, 2, 1))}, folder=tmp_path) as result:
+        assert (result.labels(1) == labels_of(1, (3, 2, 1))).all()
+        assert result.table["id"].tolist() == [1, 2, 3] * 3
+        (place,) = tmp_path.iterdir()
+        assert {path.name for path in place.iterdir()} == {"foreground", "distance", "labels"}  # nothing of the clip
+
+
+def test_distances_of_a_network_part_nuclei():
+    with run(frames(2), Late(distance=0.5)) as result:  # even ones: what touches is one
+        assert result.distance(0).min() == result.distance(1).max() == 0.5
+        assert result.table["frame"].value_counts().to_dict() == {0: 2, 1: 2}
+    with run(frames(2), Late()) as result:
+        assert result.distance(0) is None
+        assert result.table["frame"].value_counts().to_dict() == {0: 3, 1: 3}
+
+
+@pytest.mark.parametrize("network", [Bright(), Late()])
+def test_an_accelerator_finds_the_same(network):
+    with (
+        track_nuclei(MemoryVideo(frames()), trained(network), processors.cpu(), diameter=DIAMETER) as result,
+        track_nuclei(
+            MemoryVideo(frames()), trained(network), processors.accelerator(torch.device("cpu")), diameter=DIAMETER
+        ) as other,
+    ):
+        assert (result.labels(2) == other.labels(2)).all()
+        assert np.abs(result.probability(2) - other.probability(2)).max() < 2e-3
 
 
 def test_an_empty_video_has_an_empty_table():
