@@ -32,6 +32,8 @@ class Trained:
         Height and width of the frames that it was trained on, pixels.
     pixel_size : float or None
         Of those frames, µm.
+    intensity : dict or None
+        How they were scaled: see `lexy.images.intensity.from_settings`. Older checkpoints do not say.
     """
 
     network: nn.Module
@@ -39,6 +41,7 @@ class Trained:
     nucleus_diameter: float | None
     crop_size: tuple[int, int] | None
     pixel_size: float | None
+    intensity: dict[str, Any] | None = None
 
 
 def facts(spec: dict[str, Any], data: dict[str, Any], frame_network: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -112,11 +115,12 @@ def _complete(checkpoint: dict[str, Any]) -> bool:
 
 
 def _plausible(data: dict[str, Any]) -> bool:
-    """Whether what is known of the scale, if anything, is numbers above zero."""
+    """Whether what is known of the scale, if anything, is numbers above zero, and of the intensity a dict."""
     sizes = [data[key] for key in ("nucleus_diameter", "pixel_size") if data.get(key) is not None]
     if (crop := data.get("crop_size")) is not None:
         sizes += crop if isinstance(crop, list | tuple) and len(crop) == 2 else [None]
-    return all(isinstance(size, int | float) and 0 < size < math.inf for size in sizes)
+    numbers = all(isinstance(size, int | float) and 0 < size < math.inf for size in sizes)
+    return numbers and isinstance(data.get("intensity"), dict | None)
 
 
 def trained_on(path: str | Path) -> list[dict[str, Any]]:
@@ -169,6 +173,7 @@ def open_trained(path: str | Path, allow: Iterable[str] = ()) -> Trained:
         nucleus_diameter=data.get("nucleus_diameter"),
         crop_size=None if size is None else (int(size[0]), int(size[1])),
         pixel_size=data.get("pixel_size"),
+        intensity=data.get("intensity"),
     )
 
 

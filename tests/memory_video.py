@@ -55,8 +55,8 @@ class Carry(nn.Module):
         return mask
 
 
-def trained(network, frame_network=None, diameter=16.0, crop=(32, 32), pixel_size=None):
-    return Trained(network, frame_network, diameter, crop, pixel_size)
+def trained(network, frame_network=None, diameter=16.0, crop=(32, 32), pixel_size=None, intensity=None):
+    return Trained(network, frame_network, diameter, crop, pixel_size, intensity)
 
 
 def disc(shape, row, column, diameter):

@@ -17,7 +17,7 @@ from lexy.predict.instances import region_table, split_instances
 from lexy.predict.linking import Links, bridge, link, same_place
 from lexy.predict.measure import dark_ids, measure
 from lexy.predict.passes import Given, Progress, run_passes
-from lexy.predict.scale import HIGH, LOW, Brightness, Field, Scale, brightness_of, scale_of
+from lexy.predict.scale import Field, Scale, scale_of, scaling_of
 from lexy.predict.spool import Spool
 
 SEEN = 0.5  # share of a dark nucleus' place that others must have, in any frame, for it to be one
@@ -40,12 +40,11 @@ class Segmentation(AbstractContextManager["Segmentation"]):
     started : int or None
         The frame that the network started on by itself.
     scale : Scale
-    brightness : Brightness
     """
 
-    def __init__(self, folder: Path, video: Video, scale: Scale, brightness: Brightness) -> None:
+    def __init__(self, folder: Path, video: Video, scale: Scale) -> None:
         self.n_frames, self.shape = video.n_frames, video.shape
-        self.scale, self.brightness = scale, brightness
+        self.scale = scale
         self.table = self.divisions = self.cleaned = pd.DataFrame()
         self.started: int | None = None
         self._probabilities, self._labels = Spool(folder / "probabilities"), Spool(folder / "labels")
@@ -74,7 +73,6 @@ def segment(
     diameter: float | None = None,
     given: Given | None = None,
     overlap: float = 0.5,
-    percentiles: tuple[float, float] = (LOW, HIGH),
     folder: Path | None = None,
     progress: Progress = lambda what, done, of: None,
 ) -> Segmentation:
@@ -92,8 +90,6 @@ def segment(
         id that it has in the first of them.
     overlap : float
         Least share of a tile that the next one covers too, [0, 1).
-    percentiles : tuple of float
-        Of all grey values, that become 0 and 1.
     folder : Path, optional
         Where the temporary folder is made (about 6 bytes for each pixel of the video); the system's place otherwise.
     progress : callable, optional
@@ -112,11 +108,10 @@ def segment(
     given = given or {}
     _check(video, given)
     scale = scale_of(video, trained, diameter)
-    brightness = brightness_of(video, *percentiles)
+    field = Field(video, scale, scaling_of(video, trained))
     with ExitStack() as held:
         place = held.enter_context(tempfile.TemporaryDirectory(prefix="lexy-", dir=folder))
-        result = Segmentation(Path(place), video, scale, brightness)
-        field = Field(video, scale, brightness)
+        result = Segmentation(Path(place), video, scale)
         result.started = run_passes(field, trained, given, result._probabilities, overlap=overlap, progress=progress)
         links, result.cleaned = _instances(result, video, given, progress)
         result.divisions = links.divisions

@@ -5,6 +5,7 @@ import pytest
 from memory_video import Bright, Carry, MemoryVideo, disc, discs, trained
 
 from lexy.errors import UserError
+from lexy.images.intensity import VideoPercentiles
 from lexy.predict import pipeline
 from lexy.predict.instances import Instances
 from lexy.predict.pipeline import segment
@@ -28,9 +29,10 @@ def labels_of(time=0, numbers=(1, 2, 3)):
     return labels
 
 
-def run(video, network, frame_network=None, **settings):
+def run(video, network, frame_network=None, high=99.8, **settings):
     settings = {"diameter": DIAMETER, **settings}
-    return segment(MemoryVideo(video), trained(network, frame_network), **settings)
+    intensity = VideoPercentiles(0, high).settings()
+    return segment(MemoryVideo(video), trained(network, frame_network, intensity=intensity), **settings)
 
 
 def test_each_nucleus_is_found_at_its_place_under_one_id():
@@ -69,7 +71,7 @@ def test_nothing_is_left_behind_by_a_mistake(tmp_path):
 
 
 def test_a_carried_mask_starts_on_the_frame_with_most_contrast():
-    with run(frames(5, [0.1, 0.5, 0.8, 1, 0.7]), Carry(), Bright(), percentiles=(0.5, 99.9)) as result:
+    with run(frames(5, [0.1, 0.5, 0.8, 1, 0.7]), Carry(), Bright(), high=99.9) as result:
         assert result.started == 3
         # what is carried never moves: it is where the nuclei were in frame 3, before it and after it
         assert result.table["frame"].value_counts().to_dict() == dict.fromkeys(range(5), 3)
@@ -117,7 +119,7 @@ def test_frames_are_read_one_after_the_other():
 
     video = Counting(frames(3))
     segment(video, trained(Bright()), diameter=DIAMETER).close()
-    assert video.seen == (0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 0, 1, 2)  # brightness, twice; start; network; dark places
+    assert video.seen == (0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 0, 1, 2)  # intensity, twice; start; network; dark places
 
 
 def test_only_what_lies_where_the_video_is_always_empty_is_removed(monkeypatch):
@@ -156,7 +158,7 @@ def test_memory_does_not_grow_with_the_number_of_frames():
 def test_an_empty_video_has_an_empty_table():
     video = np.random.default_rng(0).normal(100, 5, (2, *SHAPE))
     video[:, 20:22, 20:22] = 3000
-    with run(video, Bright(), percentiles=(0, 100)) as result:
+    with run(video, Bright(), high=100) as result:
         assert result.table.empty
         assert result.table.columns.tolist() == ["frame", "id", "row", "column", "area_px", "confidence", "flags"]
         assert result.cleaned["specks"].tolist() == [1, 1]
