@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,6 +13,9 @@ from lexy.config.check import resolved
 from lexy.files import replacing
 from lexy.runs.identity import Status, commit
 from lexy.sweeps.jobs import SweepConfig
+
+if TYPE_CHECKING:
+    from lexy.data.base import ClipData
 
 
 @dataclass
@@ -45,6 +48,7 @@ def evaluate(config: DictConfig) -> None:
     the same folder.
     """
     from lexy.config.build import build
+    from lexy.data.base import checked
     from lexy.files import fingerprint, sha256
     from lexy.report.console import show_results
     from lexy.runs.evaluation import baselines, check_not_trained_on, checkpoint_files, draw, evaluate_split
@@ -52,7 +56,7 @@ def evaluate(config: DictConfig) -> None:
     from lexy.tasks.inference import Predictor
 
     plain = resolved(config)
-    data = build(config.data, "data")
+    data = checked(build(config.data, "data"))
     files = list(dict.fromkeys([config.checkpoint, *checkpoint_files(plain)]))
     if config.split == "test":
         check_not_trained_on(files, data)
@@ -78,7 +82,7 @@ def evaluate(config: DictConfig) -> None:
     show_results(tables, folder, data, config.split)
 
 
-def _record(folder: Path, plain: Mapping[str, Any], data: Any) -> None:
+def _record(folder: Path, plain: Mapping[str, Any], data: "ClipData") -> None:
     """What a report reads: the settings of the training, as far as they lie beside the checkpoint, on these data."""
     trained = Path(plain["checkpoint"]).parent / "resolved.yaml"
     settings = OmegaConf.to_container(OmegaConf.load(trained)) if trained.is_file() else {}

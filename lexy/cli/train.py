@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
 from omegaconf import DictConfig
@@ -15,6 +15,9 @@ from lexy.config.check import located, resolved
 from lexy.errors import UserError
 from lexy.sweeps.jobs import SweepConfig
 from lexy.sweeps.plan import Combinations
+
+if TYPE_CHECKING:
+    from lexy.data.base import ClipData
 
 
 @dataclass
@@ -66,6 +69,7 @@ def train(config: DictConfig) -> float:
     """
     from lexy.checkpoint import packed, trained_on
     from lexy.config.build import build
+    from lexy.data.base import checked
     from lexy.files import held
     from lexy.networks.propagation import needs_mask
     from lexy.report.console import show_finished
@@ -80,7 +84,7 @@ def train(config: DictConfig) -> float:
     import pytorch_lightning as pl
 
     pl.seed_everything(config.seed, verbose=False)
-    data = build(config.data, "data")
+    data = checked(build(config.data, "data"))
     network = build(config.model, "model")
     _try_out(config, network)
     starter = None
@@ -123,11 +127,12 @@ def unused(config: Mapping[str, Any]) -> dict[str, str]:
 def last_attempt(config: DictConfig) -> dict[str, Any]:
     """Status of the last run with the identity of a sweep's job; empty if there is none, or it is not to be used."""
     from lexy.config.build import build
+    from lexy.data.base import checked
     from lexy.runs.identity import attempts, identity, last_status
 
     if config.resume == "never":
         return {}
-    data = build(config.data, "data")
+    data = checked(build(config.data, "data"))
     folders = attempts(Path(config.paths.outputs) / config.name, identity(config, data.fingerprint()))
     return last_status(folders[-1]) if folders else {}
 
@@ -144,7 +149,7 @@ def _in_sweep() -> bool:
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
-def _check_fits(task: Any, data: Any) -> None:
+def _check_fits(task: Any, data: "ClipData") -> None:
     """Refuse, before a folder is made, stills for what needs clips of several frames."""
     from lexy.networks.propagation import needs_mask
 
@@ -160,12 +165,13 @@ def _check_fits(task: Any, data: Any) -> None:
 
 def _unfit(network: Any, data: Any, way: Any, start: Any) -> str | None:
     """Why these classes do not work together; None if they do."""
+    from lexy.data.base import ClipData
     from lexy.networks.propagation import needs_mask
     from lexy.tasks.starts import TrueMask
     from lexy.tasks.training import Unrolled
 
-    if getattr(data, "sequences", True):
-        return None
+    if not (isinstance(data, type) and issubclass(data, ClipData)) or data.sequences:
+        return None  # what is no dataset is refused when it is built
     if way is Unrolled:
         return (
             f"training=unrolled needs clips of several frames, data={data.name} has stills. Give data=synthetic, or "
@@ -204,7 +210,9 @@ def _folder(config: DictConfig, digits: str) -> tuple[Path, dict[str, Any] | Non
     return new_folder(parent, config.label, digits), None
 
 
-def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any, again: list[str]) -> float:
+def _run(
+    config: DictConfig, plain: dict[str, Any], folder: Path, data: "ClipData", task: Any, again: list[str]
+) -> float:
     """Train in `folder`, from its last checkpoint if it has one, and evaluate."""
     from lexy.config.build import build
     from lexy.runs.evaluation import evaluate_run

@@ -102,7 +102,7 @@ def read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     return np.asarray(group["images"][:]), np.asarray(group["masks"][:])
 
 
-def read_crops(path: Path, rows: NDArray[np.integer]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def read_crops(path: Path, rows: NDArray[np.integer[Any]]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Images and masks of some crops of a group, in the order of `rows` (n,); raises what zarr raises."""
     group = zarr.open_group(path, mode="r")
     order = np.argsort(rows)

@@ -70,13 +70,13 @@ class CropResult:
         `empty mask` (crops).
     """
 
-    images: NDArray[np.integer]
+    images: NDArray[np.integer[Any]]
     masks: NDArray[np.uint8]
     rows: list[dict[str, Any]]
     dropped: Counter[str]
 
 
-def crop_field(protein: NDArray[np.integer], labels: NDArray[np.integer], rules: CropRules) -> CropResult:
+def crop_field(protein: NDArray[np.integer[Any]], labels: NDArray[np.integer[Any]], rules: CropRules) -> CropResult:
     """Cut a field into one crop per nucleus that does not touch the field's border.
 
     Parameters
@@ -148,7 +148,7 @@ def crop_window(row: float, column: float, rules: CropRules) -> tuple[slice, sli
     return slice(starts[0], starts[0] + rules.crop_size), slice(starts[1], starts[1] + rules.crop_size)
 
 
-def ring_contrast(image: NDArray[np.floating], mask: NDArray[np.bool_]) -> float:
+def ring_contrast(image: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> float:
     """Mean of the nucleus minus mean of the cytoplasm ring, in units of the image.
 
     The ring is the mask dilated by a 9 × 9 box, minus the mask, within the image's Otsu foreground.

@@ -109,10 +109,10 @@ def _draw_cell(rng: Generator, size: int, centre: NDArray[np.float64], radius: f
 def _contour(rng: Generator, turn: float, elongation: float, rough: float) -> Image:
     """Radius over 256 angles: an ellipse with a few random harmonics, mean about 1."""
     angles = np.arange(256) * (2 * np.pi / 256)
-    contour = 1 + elongation * np.cos(2 * (angles - turn))
+    contour: NDArray[np.float64] = 1 + elongation * np.cos(2 * (angles - turn))
     for harmonic in range(3, 7):
         contour += rough * 3 / harmonic * rng.normal() * np.cos(harmonic * angles + rng.uniform(0, 2 * np.pi))
-    return np.clip(contour, 0.6, 1.45).astype(np.float32)
+    return contour.clip(0.6, 1.45).astype(np.float32)
 
 
 def _nucleoli(rng: Generator, cells: list[_Cell], labels: NDArray[np.int32], scale: float) -> Image:
@@ -133,12 +133,13 @@ def _nucleoli(rng: Generator, cells: list[_Cell], labels: NDArray[np.int32], sca
 def _grain(rng: Generator, shape: tuple[int, ...], sigma: float) -> Image:
     """Smooth noise of mean 0 and standard deviation 1."""
     noise = gaussian_filter(rng.standard_normal(shape, np.float32), sigma, mode="wrap")
-    return (noise - noise.mean()) / noise.std()
+    standardised: Image = (noise - noise.mean()) / noise.std()
+    return standardised
 
 
 def _per_label(rng: Generator, labels: NDArray[np.int32], spread: float) -> Image:
     """A log-normal brightness for every label, laid out as an image."""
-    values = np.exp(rng.normal(0, spread, labels.max() + 1)).astype(np.float32)
+    values: Image = np.exp(rng.normal(0, spread, labels.max() + 1)).astype(np.float32)
     return values[labels]
 
 

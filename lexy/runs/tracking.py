@@ -15,6 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from lexy.data.base import ClipData
 from lexy.errors import Pruned, UserError
 from lexy.runs.identity import Status, attempt_of, attempts, commit
 
@@ -52,7 +53,7 @@ def folder_of_leader(parent: Path, digits: str) -> Path:
 
 @contextmanager
 def recorded(
-    config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any
+    config: DictConfig, plain: dict[str, Any], folder: Path, data: ClipData, task: Any
 ) -> Iterator[tuple[list[Any], Status]]:
     """Write down what runs and open its loggers; however it ends, say so in its status and close them."""
     status = Status(folder)
@@ -89,7 +90,7 @@ def recorded(
             logger.finish(exit_code)
 
 
-def _facts(folder: Path, config: DictConfig, data: Any, task: Any, before: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(folder: Path, config: DictConfig, data: ClipData, task: Any, before: Mapping[str, Any]) -> dict[str, Any]:
     """The status of a run that begins, or goes on."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -109,7 +110,9 @@ def _facts(folder: Path, config: DictConfig, data: Any, task: Any, before: Mappi
     }
 
 
-def _loggers(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any, run_id: str) -> list[Any]:
+def _loggers(
+    config: DictConfig, plain: dict[str, Any], folder: Path, data: ClipData, task: Any, run_id: str
+) -> list[Any]:
     from hydra.core.hydra_config import HydraConfig
 
     from lexy.networks.propagation import needs_mask

@@ -74,4 +74,5 @@ def white_noise(keys: Tensor, *shape: int) -> Tensor:
     x = x ^ ((x >> 16) & 0xFFFF)
     pairs = (x & 0x00FF00FF) + ((x >> 8) & 0x00FF00FF)
     total = (pairs & 0xFFFF) + (pairs >> 16)
-    return ((total - BYTES_MEAN) / BYTES_DEVIATION).view(-1, *shape)
+    noise: Tensor = (total - BYTES_MEAN) / BYTES_DEVIATION
+    return noise.view(-1, *shape)

@@ -19,7 +19,8 @@ def smooth_paths(draws: Draws, time: Tensor, period: tuple[float, float], *shape
     amplitude = draws.normal(*shape, WAVES, 1) * (2 / WAVES) ** 0.5
     phase = draws.uniform((0.0, 2 * torch.pi), *shape, WAVES, 1)
     rate = 2 * torch.pi / draws.log_uniform(period, *shape, WAVES, 1)
-    return (amplitude * (torch.sin(rate * time + phase) - torch.sin(phase))).sum(-2)
+    waves: Tensor = amplitude * (torch.sin(rate * time + phase) - torch.sin(phase))
+    return waves.sum(-2)
 
 
 def linear_maps(angle: Tensor, stretch: Tensor) -> Tensor:
@@ -33,10 +34,11 @@ def linear_maps(angle: Tensor, stretch: Tensor) -> Tensor:
         Logarithms of the scale along x and y, and the shear: a symmetric matrix, whose exponential is taken.
     """
     cos, sin = torch.cos(angle), torch.sin(angle)
-    rotation = torch.stack([cos, -sin, sin, cos], dim=-1).unflatten(-1, (2, 2))
+    rotation = torch.unflatten(torch.stack([cos, -sin, sin, cos], dim=-1), -1, (2, 2))
     along, across, shear = stretch.unbind(-1)
-    strain = torch.stack([along, shear, shear, across], dim=-1).unflatten(-1, (2, 2))
-    return rotation @ torch.linalg.matrix_exp(strain)
+    strain = torch.unflatten(torch.stack([along, shear, shear, across], dim=-1), -1, (2, 2))
+    product: Tensor = rotation @ torch.linalg.matrix_exp(strain)
+    return product
 
 
 def sampling_grid(linear: Tensor, centre: Tensor, target: Tensor, elastic: Tensor, height: int, width: int) -> Tensor:

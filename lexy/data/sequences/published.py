@@ -49,7 +49,7 @@ class Published(Protocol):
     def clips(self, images: Tensor, masks: Tensor, seed: int, clips: Sequence[int]) -> Sequences:
         """See `Protocol.clips`; seed and numbers are of no account."""
         size = CLIPS_AT_ONCE if images.device.type == "cpu" else max(1, len(images))
-        parts = [_frames(*part) for part in zip(images.split(size), masks.split(size), strict=True)]
+        parts = [_frames(*part) for part in zip(torch.split(images, size), torch.split(masks, size), strict=True)]
         frames, moved = (torch.cat(part) for part in zip(*parts, strict=True))
         return Sequences(frames, moved, _contrast(images, masks))
 
@@ -112,4 +112,5 @@ def warp_indices(height: int, width: int) -> NDArray[np.int64]:
         y, x = (part.numpy() for part in source)
         inside = turned & (y >= 0) & (y < height) & (x >= 0) & (x < width)
         indices.append(np.where(inside, y * width + x, height * width))
-    return np.concatenate([index.ravel() for index in indices]).astype(np.int64)
+    flat: NDArray[np.int64] = np.concatenate([index.ravel() for index in indices]).astype(np.int64)
+    return flat

@@ -182,9 +182,9 @@ class Translocation(Protocol):
         centre = cells.centre[:, None].expand(-1, 2, -1)
         target = centre + torch.stack([torch.zeros_like(aside), aside * (cells.radius * copied)[:, None]], dim=1)
         target = target[:, :, None] + drift.movedim(2, -1).float().to(device)
-        elastic = points.unflatten(2, (2, POINTS, POINTS)).movedim(-1, 2).float().to(device)
+        elastic = torch.unflatten(points, 2, (2, POINTS, POINTS)).movedim(-1, 2).float().to(device)
         linear, centre, target, elastic = (part.flatten(0, 1) for part in (linear, centre, target, elastic))
-        return sampling_grid(linear, centre, target, elastic, height, width).unflatten(0, (-1, 2))
+        return torch.unflatten(sampling_grid(linear, centre, target, elastic, height, width), 0, (-1, 2))
 
     def _exposed(self, draws: Draws, time: Tensor, light: Tensor) -> Tensor:
         """Frames (B, T, 1, H, W) of the light from the cells (B, T, H, W)."""
@@ -220,7 +220,7 @@ def _composed(layers: Tensor, grids: Tensor, brightness: Tensor) -> tuple[Tensor
     flat = functional.grid_sample(
         layers.flatten(0, 1), grids.flatten(0, 1).flatten(1, 2), padding_mode="reflection", align_corners=False
     )
-    moved = flat.unflatten(2, (time, height)).unflatten(0, (-1, 2))  # (B, 2, 4, T, H, W)
+    moved = torch.unflatten(torch.unflatten(flat, 2, (time, height)), 0, (-1, 2))  # (B, 2, 4, T, H, W)
     nucleus, cytoplasm, mask, body = moved.unbind(2)
     behind = 1 - body[:, 0]
     light = nucleus * brightness[:, :, 0, :, None, None] + cytoplasm * brightness[:, :, 1, :, None, None]
