@@ -45,7 +45,7 @@ class Trained:
 
 
 def facts(spec: dict[str, Any], data: dict[str, Any], frame_network: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What a checkpoint keeps beside the weights.
+    """Return what a checkpoint keeps beside the weights.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def facts(spec: dict[str, Any], data: dict[str, Any], frame_network: dict[str, A
 
 
 def packed(path: str | Path) -> dict[str, Any]:
-    """The network of a checkpoint as another one carries it: its spec and its weights."""
+    """Return the network of a checkpoint as another one carries it: its spec and its weights."""
     checkpoint = read(path)
     return {"network": checkpoint[KEY]["network"], "weights": weights(checkpoint)}
 
@@ -103,7 +103,7 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def _complete(checkpoint: dict[str, Any]) -> bool:
-    """Whether all parts are there, and are of the kind that `facts` makes."""
+    """Return whether all parts are there, and are of the kind that `facts` makes."""
     own = checkpoint[KEY]
     parts = [checkpoint.get("state_dict"), own.get("network"), own.get("data")]
     if (starter := own.get("frame_network")) is not None:
@@ -115,7 +115,7 @@ def _complete(checkpoint: dict[str, Any]) -> bool:
 
 
 def _plausible(data: dict[str, Any]) -> bool:
-    """Whether what is known of the scale, if anything, is numbers above zero, and of the intensity a dict."""
+    """Return whether what is known of the scale, if anything, is numbers above zero, and the intensity a dict."""
     sizes = [data[key] for key in ("nucleus_diameter", "pixel_size") if data.get(key) is not None]
     if (crop := data.get("crop_size")) is not None:
         sizes += crop if isinstance(crop, list | tuple) and len(crop) == 2 else [None]
@@ -124,7 +124,7 @@ def _plausible(data: dict[str, Any]) -> bool:
 
 
 def trained_on(path: str | Path) -> list[dict[str, Any]]:
-    """What a checkpoint's network has seen: its own training data first, then those of the checkpoints it came from."""
+    """Return what a network was trained on: its own data first, then those of the checkpoints that it came from."""
     data = read(path)[KEY]["data"]
     own = {key: value for key, value in data.items() if key != "before"}
     return [own, *data.get("before", [])]
@@ -178,7 +178,7 @@ def open_trained(path: str | Path, allow: Iterable[str] = ()) -> Trained:
 
 
 def _filled(spec: dict[str, Any], state: dict[str, Tensor], allow: Iterable[str], path: str | Path) -> nn.Module:
-    """A network with its weights."""
+    """Build a network and load its weights."""
     try:
         network = build(spec, allow)
     except UserError:
@@ -204,7 +204,7 @@ def _one_line(error: Exception) -> str:
 
 
 def weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """State dict of the network in a checkpoint that `read` gave."""
+    """Return the state dict of the network in a checkpoint that `read` gave."""
     prefix = "network."
     state = checkpoint["state_dict"]
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
@@ -221,7 +221,7 @@ def build(spec: dict[str, Any], allow: Iterable[str]) -> nn.Module:
 
 
 def _checked(value: Any, allow: tuple[str, ...]) -> Any:
-    """The spec again, of plain values only: anything else would be a way round the allow-list."""
+    """Return a copy of the spec; refuse other than plain values, which could get round the allow-list."""
     if value is None or type(value) in (bool, int, float) or (type(value) is str and "${" not in value):
         return value
     if type(value) is list:

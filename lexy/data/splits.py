@@ -109,7 +109,7 @@ def _shuffled(groups: Iterable[str], seed: int) -> list[str]:
 
 
 def _apportion(shares: NDArray[np.float64], total: int) -> NDArray[np.int64]:
-    """Whole counts of sum `total`: one for each share above 0, the rest by largest remainders."""
+    """Return whole counts of sum `total`: one for each share above 0, the rest by largest remainders."""
     counts: NDArray[np.int64] = np.floor(shares * total + 1e-9).astype(np.int64)
     for at in np.argsort(counts - shares * total, kind="stable")[: total - counts.sum()]:
         counts[at] += 1

@@ -34,12 +34,12 @@ class Scale:
     diameter: float
 
     def shape(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of a resampled frame."""
+        """Return height and width of a resampled frame."""
         return max(1, round(shape[0] * self.factor)), max(1, round(shape[1] * self.factor))
 
 
 def scale_of(video: Video, trained: Trained, diameter: float | None = None) -> Scale:
-    """The scale that makes nuclei as large as in training.
+    """Return the scale that makes nuclei as large as in training.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _advice(video: Video, trained: Trained, diameter: float | None) -> str:
 
 
 def resample(images: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Images (..., H, W) of another size: bilinear, smoothed before where they shrink."""
+    """Resample images (..., H, W) to another size: bilinear, smoothed before where they shrink."""
     if images.shape[-2:] == shape:
         return images
     flat = images.reshape(-1, 1, *images.shape[-2:])
@@ -132,9 +132,9 @@ class Field:
         return resample(torch.from_numpy(self.scaling(self.video.read(frame))), self.shape)
 
     def mask(self, labels: NDArray[np.integer[Any]]) -> Tensor:
-        """Labels of the video as a soft mask, float32 (h, w) in [0, 1]."""
+        """Return labels of the video as a soft mask, float32 (h, w) in [0, 1]."""
         return resample(torch.from_numpy((labels > 0).astype(np.float32)), self.shape).clamp(0, 1)
 
     def back(self, probability: Tensor) -> NDArray[np.float32]:
-        """Probabilities (h, w) at the video's size."""
+        """Resample probabilities (h, w) to the video's size."""
         return resample(probability, self.video.shape).clamp(0, 1).numpy()

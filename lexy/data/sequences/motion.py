@@ -10,7 +10,7 @@ POINTS = 4  # control points of the elastic deformation, in each direction
 
 
 def smooth_paths(draws: Draws, time: Tensor, period: tuple[float, float], *shape: int) -> Tensor:
-    """Random smooth functions of time that are 0 at time 0: float64 (B, *shape, T).
+    """Draw smooth functions of time that are 0 at time 0: float64 (B, *shape, T).
 
     Sums of sines of random phase with periods (in the unit of `time`, which is (B, T)) from a range, of standard
     deviation 1 before the value at time 0 is taken off.
@@ -24,7 +24,7 @@ def smooth_paths(draws: Draws, time: Tensor, period: tuple[float, float], *shape
 
 
 def linear_maps(angle: Tensor, stretch: Tensor) -> Tensor:
-    """Rotation after anisotropic scaling, (..., 2, 2) acting on (x, y).
+    """Return the rotation after anisotropic scaling, (..., 2, 2) acting on (x, y).
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def linear_maps(angle: Tensor, stretch: Tensor) -> Tensor:
 
 
 def sampling_grid(linear: Tensor, centre: Tensor, target: Tensor, elastic: Tensor, height: int, width: int) -> Tensor:
-    """Where each pixel of each frame comes from, for `grid_sample` with `align_corners=False`.
+    """Return where each pixel of each frame comes from, for `grid_sample` with `align_corners=False`.
 
     One product of matrices: affine and elastic part are coefficients of [1, y, b₀(y) … b₃(y)] × [1, x, b₀(x) … b₃(x)]
     with the Bernstein polynomials b.
@@ -75,7 +75,7 @@ def sampling_grid(linear: Tensor, centre: Tensor, target: Tensor, elastic: Tenso
 
 
 def _basis(length: int, like: Tensor) -> Tensor:
-    """[1, position, Bernstein polynomials] at each pixel: float32 (length, 6)."""
+    """Return [1, position, Bernstein polynomials] at each pixel: float32 (length, 6)."""
     position = torch.arange(length, device=like.device, dtype=torch.float32)
     u = position / max(length - 1, 1)
     columns = [torch.ones_like(u), position, (1 - u) ** 3, 3 * u * (1 - u) ** 2, 3 * u**2 * (1 - u), u**3]

@@ -124,7 +124,7 @@ class Translocation(Protocol):
                 raise UserError(f"data.protocol.{name}={list(value)}: the lower end of the range comes first.")
 
     def select(self, images: Tensor, masks: Tensor) -> Tensor:
-        """See `Protocol.select`."""
+        """Return which stills have a central nucleus of usable size and brightness."""
         empty = masks.flatten(1).amax(1) == 0
         main = central_nucleus(torch.where(empty.view(-1, 1, 1, 1), 1.0, masks))
         share = main.flatten(1).mean(1)
@@ -134,7 +134,7 @@ class Translocation(Protocol):
         return ~empty & ~touches_border(main) & bright & (share >= self.area[0]) & (share <= self.area[1])
 
     def clips(self, images: Tensor, masks: Tensor, seed: int, clips: Sequence[int]) -> Sequences:
-        """See `Protocol.clips`."""
+        """Make one clip from each still."""
         device, draws = images.device, Draws(seed, clips)
         time = draws.uniform(self.start)[:, None] + torch.arange(self.frames) * self.interval
         grain = white_noise(draws.keys().to(device), 1, *images.shape[-2:])
@@ -147,7 +147,7 @@ class Translocation(Protocol):
         return Sequences(self._exposed(draws, time, light), nuclei[:, :, None], contrast)
 
     def _brightness(self, draws: Draws, time: Tensor, cells: Cells) -> Tensor:
-        """Of nucleus and cytoplasm in both layers: (B, 2, 2, T)."""
+        """Return the brightness of nucleus and cytoplasm in both layers: (B, 2, 2, T)."""
         onset, light = (draws.uniform(between)[:, None] for between in (self.onset, self.light))
         nucleus, cytoplasm = exchange(
             time[:, None],
@@ -165,7 +165,7 @@ class Translocation(Protocol):
         return torch.stack([nucleus, cytoplasm], dim=2) * expression[:, :, None, None]
 
     def _grids(self, draws: Draws, time: Tensor, cells: Cells, copied: Tensor, height: int, width: int) -> Tensor:
-        """Where each pixel of each layer comes from: float32 (B, 2, T, H, W, 2)."""
+        """Return where each pixel of each layer comes from: float32 (B, 2, T, H, W, 2)."""
         side = min(height, width)
         drift = smooth_paths(draws, time, self.period, 2, 2) * (self.drift * side)
         angle = smooth_paths(draws, time, self.period, 2) * math.radians(self.rotation)
@@ -187,7 +187,7 @@ class Translocation(Protocol):
         return torch.unflatten(sampling_grid(linear, centre, target, elastic, height, width), 0, (-1, 2))
 
     def _exposed(self, draws: Draws, time: Tensor, light: Tensor) -> Tensor:
-        """Frames (B, T, 1, H, W) of the light from the cells (B, T, H, W)."""
+        """Return the frames (B, T, 1, H, W) that a camera takes of the cells' light (B, T, H, W)."""
         exposure, background = (draws.uniform(between)[:, None] for between in (self.exposure, self.background))
         remaining = (1 - draws.uniform(self.bleaching)[:, None]) ** ((time - time[:, :1]) / 60)
         focus = smooth_paths(draws, time, self.period).abs() * self.focus

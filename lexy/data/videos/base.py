@@ -241,6 +241,8 @@ def _check(recording: Recording) -> None:
             f"video {recording.name}: frames {frames.shape} and masks {masks.shape} {masks.dtype} do not fit: give "
             "both as (T, H, W), the masks as bool."
         )
+    if not np.isfinite(frames).all():
+        raise UserError(f"video {recording.name}: its frames hold values that are not numbers. Repair or leave it out.")
     if recording.labelled.shape != (time,) or recording.labelled.dtype != bool or len(recording.numbers) != time:
         raise UserError(f"video {recording.name}: labelled (bool) and numbers need a value for each of {time} frames.")
 

@@ -161,7 +161,7 @@ class ModernPreparation:
         return {"kind": "modern", **numbers, **asdict(self.intensity)}
 
     def _corners(self, frames: Images, recording: Recording, side: int) -> list[tuple[int, int]]:
-        """Top left corner of the window in each frame."""
+        """Return the top left corner of the window in each frame."""
         room = np.array(frames.shape[1:]) - side
         if self.window is None:
             return [tuple(room // 2)] * len(frames)
@@ -172,7 +172,7 @@ class ModernPreparation:
         return [tuple(corner.round().astype(int)) for corner in [*before[:0:-1], *after]]
 
     def _followed(self, frames: Images, corner: Point, side: int) -> list[Point]:
-        """Corners of the window, from a first one on."""
+        """Follow the window from a first corner on; return the corner in each frame."""
         room, farthest, weight = np.array(frames.shape[1:]) - side, self.reach * side, _middle_weight(side)
         corners = [corner]
         for before, now in pairwise(gaussian_filter(frames, (0, side * BLUR, side * BLUR))):
@@ -187,7 +187,7 @@ class ModernPreparation:
 
 
 def _mended(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask as it was meant: not inverted, neither whole nor inside a one-pixel frame.
+    """Undo the inversion of a mask, as a whole or inside a one-pixel frame.
 
     It is inverted if its corner is set and so are most pixels. The study asked for the corner alone, which a nucleus
     that lies there sets as well.
@@ -200,20 +200,20 @@ def _mended(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _middlemost(mask: NDArray[np.bool_]) -> Point:
-    """Centroid (row, column) of the nucleus nearest to the middle; the middle itself without any."""
+    """Return the centroid (row, column) of the nucleus nearest to the middle; the middle itself without any."""
     middle = (np.array(mask.shape) - 1) / 2
     centroids = [np.array(region.centroid) for region in regionprops(label(mask))]
     return min(centroids, key=lambda centroid: float(np.hypot(*(centroid - middle))), default=middle)
 
 
 def _middle_weight(side: int) -> NDArray[np.float64]:
-    """Bell over a window, (side, side)."""
+    """Return a Gaussian bell over a window, (side, side)."""
     bell = np.exp(-0.5 * ((np.arange(side) - (side - 1) / 2) / (side * FOCUS)) ** 2)
     return np.outer(bell, bell)
 
 
 def _middle(frame: Images, corner: Point, weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A window of a frame, its middle weighted, of mean 0."""
+    """Return a window of a frame with its middle weighted, of mean 0."""
     (y, x), side = corner.round().astype(int), len(weight)
     part = frame[y : y + side, x : x + side]
     centred: NDArray[np.float64] = part - np.average(part, weights=weight)
@@ -221,7 +221,7 @@ def _middle(frame: Images, corner: Point, weight: NDArray[np.float64]) -> NDArra
 
 
 def _area_shares(side: int, size: int) -> NDArray[np.float64]:
-    """How much of each of `size` equal parts of an axis its `side` pixels cover: (size, side), rows of sum 1."""
+    """Return what share of each of `size` equal parts of an axis each of its `side` pixels covers: (size, side)."""
     ends, pixels = np.linspace(0, side, size + 1)[:, None], np.arange(side)
     covered = np.minimum(ends[1:], pixels + 1) - np.maximum(ends[:-1], pixels)
     shares: NDArray[np.float64] = covered.clip(0) * size / side
