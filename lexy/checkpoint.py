@@ -33,6 +33,8 @@ class Trained:
         Height and width of the frames that it was trained on, pixels.
     pixel_size : float or None
         Of those frames, µm.
+    intensity : dict or None
+        How they were scaled: see `lexy.images.intensity.from_settings`. Older checkpoints do not say.
     """
 
     network: Network
@@ -40,10 +42,11 @@ class Trained:
     nucleus_diameter: float | None
     crop_size: tuple[int, int] | None
     pixel_size: float | None
+    intensity: dict[str, Any] | None = None
 
 
 def facts(spec: dict[str, Any], data: dict[str, Any], frame_network: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What a checkpoint keeps beside the weights.
+    """Return what a checkpoint keeps beside the weights.
 
     Parameters
     ----------
@@ -64,7 +67,7 @@ def facts(spec: dict[str, Any], data: dict[str, Any], frame_network: dict[str, A
 
 
 def packed(path: str | Path) -> dict[str, Any]:
-    """The network of a checkpoint as another one carries it: its spec and its weights."""
+    """Return the network of a checkpoint as another one carries it: its spec and its weights."""
     checkpoint = read(path)
     return {"network": checkpoint[KEY]["network"], "weights": weights(checkpoint)}
 
@@ -101,7 +104,7 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def _complete(checkpoint: dict[str, Any]) -> bool:
-    """Whether all parts are there, and are of the kind that `facts` makes."""
+    """Return whether all parts are there, and are of the kind that `facts` makes."""
     own = checkpoint[KEY]
     parts = [checkpoint.get("state_dict"), own.get("network"), own.get("data")]
     if (starter := own.get("frame_network")) is not None:
@@ -113,15 +116,16 @@ def _complete(checkpoint: dict[str, Any]) -> bool:
 
 
 def _plausible(data: dict[str, Any]) -> bool:
-    """Whether what is known of the scale, if anything, is numbers above zero."""
+    """Return whether what is known of the scale, if anything, is numbers above zero, and the intensity a dict."""
     sizes = [data[key] for key in ("nucleus_diameter", "pixel_size") if data.get(key) is not None]
     if (crop := data.get("crop_size")) is not None:
         sizes += crop if isinstance(crop, list | tuple) and len(crop) == 2 else [None]
-    return all(isinstance(size, int | float) and 0 < size < math.inf for size in sizes)
+    numbers = all(isinstance(size, int | float) and 0 < size < math.inf for size in sizes)
+    return numbers and isinstance(data.get("intensity"), dict | None)
 
 
 def trained_on(path: str | Path) -> list[dict[str, Any]]:
-    """What a checkpoint's network has seen: its own training data first, then those of the checkpoints it came from."""
+    """Return what a network was trained on: its own data first, then those of the checkpoints that it came from."""
     data = read(path)[KEY]["data"]
     own = {key: value for key, value in data.items() if key != "before"}
     return [own, *data.get("before", [])]
@@ -170,11 +174,12 @@ def open_trained(path: str | Path, allow: Iterable[str] = ()) -> Trained:
         nucleus_diameter=data.get("nucleus_diameter"),
         crop_size=None if size is None else (int(size[0]), int(size[1])),
         pixel_size=data.get("pixel_size"),
+        intensity=data.get("intensity"),
     )
 
 
 def _filled(spec: dict[str, Any], state: dict[str, Tensor], allow: Iterable[str], path: str | Path) -> Network:
-    """A network with its weights."""
+    """Build a network and load its weights."""
     try:
         network = build(spec, allow)
     except UserError:
@@ -203,7 +208,7 @@ def _one_line(error: Exception) -> str:
 
 
 def weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """State dict of the network in a checkpoint that `read` gave."""
+    """Return the state dict of the network in a checkpoint that `read` gave."""
     prefix = "network."
     state = checkpoint["state_dict"]
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
@@ -221,7 +226,7 @@ def build(spec: dict[str, Any], allow: Iterable[str]) -> nn.Module:
 
 
 def _checked(value: Any, allow: tuple[str, ...]) -> Any:
-    """The spec again, of plain values only: anything else would be a way round the allow-list."""
+    """Return a copy of the spec; refuse other than plain values, which could get round the allow-list."""
     if value is None or type(value) in (bool, int, float) or (type(value) is str and "${" not in value):
         return value
     if type(value) is list:

@@ -34,7 +34,8 @@ from sklearn.metrics import confusion_matrix
 from torch import Tensor, nn
 
 from lexy.clip import Clip
-from lexy.data.stills import Batches, PhantomStills, StillClips
+from lexy.data.sampling import Batches
+from lexy.data.stills import PhantomStills, StillClips
 from lexy.evaluation.canny import published_hausdorff
 from lexy.evaluation.overlap import overlap
 from lexy.networks.unet import UNet

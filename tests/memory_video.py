@@ -66,8 +66,8 @@ class Late(Network):
         return {FOREGROUND: logits} | distances
 
 
-def trained(network, frame_network=None, diameter=16.0, crop=(32, 32), pixel_size=None):
-    return Trained(network, frame_network, diameter, crop, pixel_size)
+def trained(network, frame_network=None, diameter=16.0, crop=(32, 32), pixel_size=None, intensity=None):
+    return Trained(network, frame_network, diameter, crop, pixel_size, intensity)
 
 
 def disc(shape, row, column, diameter):

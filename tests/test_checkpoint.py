@@ -107,18 +107,21 @@ def test_missing_foreign_newer_and_unfitting_checkpoints_are_told_apart(tmp_path
 def test_a_checkpoint_carries_the_network_that_starts_it_and_its_scale(tmp_path):
     starter = write(tmp_path / "starter.ckpt").eval()
     known = {"name": "phantom", "nucleus_diameter": 21.5, "crop_size": [64, 48], "pixel_size": 0.5}
+    known["intensity"] = {"kind": "FrameMinMax", "background": 0.02}
     write(tmp_path / "a.ckpt", data=known, frame_network=packed(tmp_path / "starter.ckpt"))
     trained = open_trained(tmp_path / "a.ckpt")
     frame = torch.rand(1, 1, 20, 24)
     assert torch.equal(trained.frame_network(frame), starter(frame))
     assert not trained.frame_network.training
     assert (trained.nucleus_diameter, trained.crop_size, trained.pixel_size) == (21.5, (64, 48), 0.5)
+    assert trained.intensity == known["intensity"]
 
 
 def test_an_older_checkpoint_knows_less(tmp_path):
     write(tmp_path / "a.ckpt")
     trained = open_trained(tmp_path / "a.ckpt")
     assert (trained.frame_network, trained.nucleus_diameter, trained.crop_size, trained.pixel_size) == (None,) * 4
+    assert trained.intensity is None
 
 
 def test_what_starts_a_network_is_checked_as_the_network_is(tmp_path):
@@ -160,6 +163,7 @@ def test_a_checkpoint_with_parts_missing_is_named(tmp_path, own):
         {"data": {"crop_size": 3}},
         {"data": {"crop_size": [64, "a"]}},
         {"data": {"nucleus_diameter": -1.0}},
+        {"data": {"intensity": "FrameMinMax"}},
         {"frame_network": 3},
         {"frame_network": {"network": SPEC}},
     ],

@@ -3,8 +3,8 @@ import itertools
 import pytest
 import torch
 
+from lexy.data.sampling import Batches
 from lexy.data.sequences import draws
-from lexy.data.stills import Batches
 from lexy.randomness import generator
 from lexy.tasks import starts
 from lexy.tasks.mask_noise import UnbiasedNoise
@@ -34,7 +34,7 @@ def keys(monkeypatch):
         asked.append(key)
         return generator(*key, **options)
 
-    for module in ("lexy.data.sequences.draws", "lexy.data.stills", "lexy.tasks.starts"):
+    for module in ("lexy.data.sequences.draws", "lexy.data.sampling", "lexy.tasks.starts"):
         monkeypatch.setattr(f"{module}.generator", recorded)
     return asked
 

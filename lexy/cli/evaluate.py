@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -15,6 +15,9 @@ from lexy.runs.folder import Status
 from lexy.runs.identity import commit
 from lexy.sweeps.command import Command
 from lexy.sweeps.jobs import SweepConfig
+
+if TYPE_CHECKING:
+    from lexy.data.base import ClipData
 
 
 @dataclass
@@ -47,6 +50,7 @@ def evaluate(config: DictConfig) -> None:
     the same folder.
     """
     from lexy.config.build import build
+    from lexy.data.base import checked
     from lexy.files import fingerprint, sha256
     from lexy.report.console import show_results
     from lexy.runs.evaluation import baselines, check_not_trained_on, checkpoint_files, draw_pictures, evaluate_split
@@ -54,7 +58,7 @@ def evaluate(config: DictConfig) -> None:
     from lexy.tasks.inference import Predictor
 
     plain = resolved(config)
-    data = build(config.data, "data")
+    data = checked(build(config.data, "data"))
     files = list(dict.fromkeys([config.checkpoint, *checkpoint_files(plain)]))
     if config.split == "test":
         check_not_trained_on(files, data)
@@ -80,7 +84,7 @@ def evaluate(config: DictConfig) -> None:
     show_results(tables, folder, data, config.split)
 
 
-def _write_settings(folder: Path, plain: Mapping[str, Any], data: Any) -> None:
+def _write_settings(folder: Path, plain: Mapping[str, Any], data: "ClipData") -> None:
     """Write what a report reads: the settings of the training, if they lie beside the checkpoint, and of these data."""
     trained = Path(plain["checkpoint"]).parent / "resolved.yaml"
     settings = OmegaConf.to_container(OmegaConf.load(trained)) if trained.is_file() else {}

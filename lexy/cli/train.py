@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
 from omegaconf import DictConfig
@@ -14,6 +14,9 @@ from lexy.runs.compatibility import check_compatible, network_class, unused_grou
 from lexy.runs.folder import in_sweep, is_leader, last_status, open_folder
 from lexy.sweeps.command import Command
 from lexy.sweeps.jobs import SweepConfig
+
+if TYPE_CHECKING:
+    from lexy.data.base import ClipData
 
 
 @dataclass
@@ -75,6 +78,7 @@ def train(config: DictConfig) -> float:
     """
     from lexy.checkpoint import packed, trained_on
     from lexy.config.build import build
+    from lexy.data.base import checked
     from lexy.files import held
     from lexy.report.console import show_finished
     from lexy.runs.evaluation import check_not_trained_on, checkpoint_files, load_frame_network
@@ -87,7 +91,7 @@ def train(config: DictConfig) -> float:
     import pytorch_lightning as pl
 
     pl.seed_everything(config.seed, verbose=False)
-    data = build(config.data, "data")
+    data = checked(build(config.data, "data"))
     network_class(plain)
     network = build(config.model, "model")
     _try_out(config, network)
@@ -125,7 +129,9 @@ def _try_out(config: DictConfig, network: Any) -> None:
     build(config.trainer, "trainer", logger=False, enable_checkpointing=False, enable_progress_bar=False)
 
 
-def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any, overrides: list[str]) -> float:
+def _run(
+    config: DictConfig, plain: dict[str, Any], folder: Path, data: "ClipData", task: Any, overrides: list[str]
+) -> float:
     """Train in `folder`, from its last checkpoint if it has one, and evaluate."""
     from lexy.config.build import build
     from lexy.runs.evaluation import evaluate_run

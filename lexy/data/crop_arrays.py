@@ -97,13 +97,13 @@ class CropArrays:
 
 
 def read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Images and masks of a group, whole, in memory; raises what zarr raises."""
+    """Read images and masks of a whole group into memory; raises what zarr raises."""
     group = zarr.open_group(path, mode="r")
     return np.asarray(group["images"][:]), np.asarray(group["masks"][:])
 
 
-def read_crops(path: Path, rows: NDArray[np.integer]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Images and masks of some crops of a group, in the order of `rows` (n,); raises what zarr raises."""
+def read_crops(path: Path, rows: NDArray[np.integer[Any]]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Read images and masks of some crops of a group, in the order of `rows` (n,); raises what zarr raises."""
     group = zarr.open_group(path, mode="r")
     order = np.argsort(rows)
     back = np.argsort(order)
@@ -112,7 +112,7 @@ def read_crops(path: Path, rows: NDArray[np.integer]) -> tuple[NDArray[Any], NDA
 
 
 def _per_shard(shape: tuple[int, ...]) -> int:
-    """Crops of this shape in a shard."""
+    """Return the number of crops of this shape in a shard."""
     return min(max(SHARD_PIXELS // (shape[0] * shape[1]) // CHUNK, 1) * CHUNK, SHARD)
 
 
@@ -122,5 +122,5 @@ def _blocks(array: Any) -> Iterator[slice]:
 
 
 def _widen(images: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
-    """8-bit → 16-bit with the full range kept: 255 becomes 65,535."""
+    """Convert 8-bit to 16-bit images over the full range: 255 becomes 65,535."""
     return images.astype(kind) * 257 if images.dtype.itemsize < np.dtype(kind).itemsize else images

@@ -69,13 +69,13 @@ class CropResult:
         `empty mask` (crops).
     """
 
-    images: NDArray[np.integer]
+    images: NDArray[np.integer[Any]]
     masks: NDArray[np.uint8]
     rows: list[dict[str, Any]]
     dropped: Counter[str]
 
 
-def crop_field(protein: NDArray[np.integer], labels: NDArray[np.integer], rules: CropRules) -> CropResult:
+def crop_field(protein: NDArray[np.integer[Any]], labels: NDArray[np.integer[Any]], rules: CropRules) -> CropResult:
     """Cut a field into one crop per nucleus that does not touch the field's border.
 
     Parameters
@@ -142,13 +142,13 @@ def check_shape(shape: tuple[int, ...], rules: CropRules) -> None:
 
 
 def crop_window(row: float, column: float, rules: CropRules) -> tuple[slice, slice]:
-    """Rows and columns of the crop centred on a truncated centroid, moved inside the field."""
+    """Return rows and columns of the crop centred on a truncated centroid, moved inside the field."""
     starts = [min(max(int(at) - rules.crop_size // 2, 0), rules.field_size - rules.crop_size) for at in (row, column)]
     return slice(starts[0], starts[0] + rules.crop_size), slice(starts[1], starts[1] + rules.crop_size)
 
 
-def ring_contrast(image: NDArray[np.floating], mask: NDArray[np.bool_]) -> float:
-    """Mean of the nucleus minus mean of the cytoplasm ring, in units of the image.
+def ring_contrast(image: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> float:
+    """Return the mean of the nucleus minus the mean of the cytoplasm ring, in units of the image.
 
     The ring is the mask dilated by a 9 × 9 box, minus the mask, within the image's Otsu foreground.
 
@@ -171,7 +171,7 @@ def ring_contrast(image: NDArray[np.floating], mask: NDArray[np.bool_]) -> float
 
 
 def _without_small(labels: NDArray[np.int32], min_area: int, dropped: Counter[str] | None = None) -> NDArray[np.int32]:
-    """Labels without the connected pieces of the merged mask that are under `min_area`."""
+    """Remove connected pieces of the merged mask that are smaller than `min_area`."""
     pieces, count = ndimage.label(labels > 0)
     small = np.bincount(pieces.ravel(), minlength=count + 1) < min_area
     small[0] = False
@@ -181,7 +181,7 @@ def _without_small(labels: NDArray[np.int32], min_area: int, dropped: Counter[st
 
 
 def _centres(labels: NDArray[np.int32], dropped: Counter[str]) -> Iterator[dict[str, Any]]:
-    """Nuclei whose box does not touch the border, in the order of their labels."""
+    """Yield the nuclei whose box does not touch the border, in the order of their labels."""
     for nucleus, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is None:
             continue

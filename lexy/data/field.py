@@ -1,6 +1,7 @@
 """A field of view: the nuclear stain and the protein channel of one place on the slide."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,8 @@ class Field:
     """
 
     name: str
-    nuclear: NDArray[np.integer]
-    protein: NDArray[np.integer]
+    nuclear: NDArray[np.integer[Any]]
+    protein: NDArray[np.integer[Any]]
     labels: NDArray[np.int32] | None = None
     antibody: str = ""
     cell_line: str = ""

@@ -11,7 +11,7 @@ ENOUGH = 200  # masks that are looked at, evenly spaced over all
 
 
 def sizes(masks: NDArray[np.bool_], pixel_size: float = math.nan) -> dict[str, Any]:
-    """What a checkpoint keeps of the scale that it was trained at, as plain values.
+    """Return what a checkpoint keeps of the scale that it was trained at, as plain values.
 
     Parameters
     ----------
@@ -33,12 +33,12 @@ def sizes(masks: NDArray[np.bool_], pixel_size: float = math.nan) -> dict[str, A
 
 
 def evenly(count: int) -> NDArray[np.int64]:
-    """Positions of those of so many masks that are looked at."""
+    """Return the evenly spaced positions of the masks that are measured, out of `count`."""
     return np.unique(np.linspace(0, count - 1, min(ENOUGH, count)).round().astype(np.int64))
 
 
 def nucleus_diameter(masks: NDArray[np.bool_]) -> float | None:
-    """Median diameter of whole nuclei, as of discs of their area.
+    """Return the median diameter of whole nuclei, as of discs of their area.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ def phantom_field(
 
 
 def _place(rng: Generator, size: int, count: int, diameter: float) -> list[_Cell]:
-    """Cells at random places, their nuclei apart."""
+    """Place cells at random, their nuclei apart."""
     cells: list[_Cell] = []
     placed: list[tuple[NDArray[np.float64], float]] = []
     for _ in range(TRIES):
@@ -107,16 +107,16 @@ def _draw_cell(rng: Generator, size: int, centre: NDArray[np.float64], radius: f
 
 
 def _contour(rng: Generator, turn: float, elongation: float, rough: float) -> Image:
-    """Radius over 256 angles: an ellipse with a few random harmonics, mean about 1."""
+    """Draw the radius over 256 angles: an ellipse with a few random harmonics, mean about 1."""
     angles = np.arange(256) * (2 * np.pi / 256)
-    contour = 1 + elongation * np.cos(2 * (angles - turn))
+    contour: NDArray[np.float64] = 1 + elongation * np.cos(2 * (angles - turn))
     for harmonic in range(3, 7):
         contour += rough * 3 / harmonic * rng.normal() * np.cos(harmonic * angles + rng.uniform(0, 2 * np.pi))
-    return np.clip(contour, 0.6, 1.45).astype(np.float32)
+    return contour.clip(0.6, 1.45).astype(np.float32)
 
 
 def _nucleoli(rng: Generator, cells: list[_Cell], labels: NDArray[np.int32], scale: float) -> Image:
-    """Soft spots in the nuclei, 0 to 1."""
+    """Draw soft spots in the nuclei, 0 to 1."""
     spots = np.zeros(labels.shape, np.float32)
     for number, cell in enumerate(cells, start=1):
         inside = np.argwhere((cell.nucleus < 0.75) & (labels[cell.window] == number))
@@ -131,26 +131,27 @@ def _nucleoli(rng: Generator, cells: list[_Cell], labels: NDArray[np.int32], sca
 
 
 def _grain(rng: Generator, shape: tuple[int, ...], sigma: float) -> Image:
-    """Smooth noise of mean 0 and standard deviation 1."""
+    """Draw smooth noise of mean 0 and standard deviation 1."""
     noise = gaussian_filter(rng.standard_normal(shape, np.float32), sigma, mode="wrap")
-    return (noise - noise.mean()) / noise.std()
+    standardised: Image = (noise - noise.mean()) / noise.std()
+    return standardised
 
 
 def _per_label(rng: Generator, labels: NDArray[np.int32], spread: float) -> Image:
-    """A log-normal brightness for every label, laid out as an image."""
-    values = np.exp(rng.normal(0, spread, labels.max() + 1)).astype(np.float32)
+    """Draw a log-normal brightness for every label, laid out as an image."""
+    values: Image = np.exp(rng.normal(0, spread, labels.max() + 1)).astype(np.float32)
     return values[labels]
 
 
 def _ratio(rng: Generator) -> float:
-    """Nucleus-to-cytoplasm ratio of a field: none, or log-uniform up to 5 on either side."""
+    """Draw the nucleus-to-cytoplasm ratio of a field: 1, or log-uniform up to 5 on either side."""
     if rng.random() < NO_CONTRAST:
         return 1.0
     return float(np.exp(rng.uniform(np.log(1.15), np.log(5)) * rng.choice([-1, 1])))
 
 
 def _stain(rng: Generator, labels: NDArray[np.int32], nucleoli: Image, scale: float) -> NDArray[np.uint8]:
-    """Nuclear stain: bright nuclei with chromatin grain, dark nucleoli, hardly any background."""
+    """Draw the nuclear stain: bright nuclei with chromatin grain, dark nucleoli, hardly any background."""
     chromatin = 1 + 0.18 * _grain(rng, labels.shape, 1.3 * scale)
     image = (labels > 0) * _per_label(rng, labels, 0.25) * chromatin * (1 - 0.6 * nucleoli)
     return _expose(rng, 0.02 + image, rng.uniform(0.7, 1.3) * scale)
@@ -164,7 +165,7 @@ def _protein(
     nucleoli: Image,
     scale: float,
 ) -> NDArray[np.uint8]:
-    """Protein channel: cytoplasm that thins out to the cell's edge, nucleus at the field's ratio."""
+    """Draw the protein channel: cytoplasm that thins out to the cell's edge, nucleus at the field's ratio."""
     shape = labels.shape
     thickness = np.clip(1 - np.clip(reach, 0, 2) ** rng.uniform(3, 6), 0, None) ** 0.7
     granular, coarse = _grain(rng, shape, rng.uniform(0.8, 1.5) * scale), _grain(rng, shape, 5 * scale)
@@ -184,7 +185,7 @@ def _protein(
 
 
 def _expose(rng: Generator, image: Image, blur: float) -> NDArray[np.uint8]:
-    """Optics and camera: blur, shot noise, read noise, 8 bits with a few saturated pixels."""
+    """Add optics and camera: blur, shot noise, read noise, 8 bits with a few saturated pixels."""
     image = gaussian_filter(image.astype(np.float32), blur)
     image /= max(float(np.quantile(image[::4, ::4], 0.998)), 1e-3)
     photons = rng.uniform(60, 300)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lexy.errors import UserError
 
@@ -78,6 +79,22 @@ def fold_groups(groups: Iterable[str], folds: int, seed: int) -> dict[str, int]:
     return {name: at % folds for at, name in enumerate(names)}
 
 
+def splits_of_folds(fold: int, folds: int) -> list[str]:
+    """Return the split of each of `folds` folds where fold `fold` is the test.
+
+    The next fold (the first one after the last) is for validation, the others are for training.
+
+    Raises
+    ------
+    UserError
+        There is no such fold.
+    """
+    if fold >= folds:
+        raise UserError(f"data.fold={fold}: there are {folds} folds, numbered from 0 to {folds - 1}.")
+    by_distance = [SPLITS[2], SPLITS[1], *[SPLITS[0]] * folds]
+    return [by_distance[(at - fold) % folds] for at in range(folds)]
+
+
 def check_fractions(fractions: tuple[float, float, float]) -> None:
     """Raise UserError unless `fractions` are three shares of 1."""
     if len(fractions) != 3 or not min(fractions) >= 0 or abs(sum(fractions) - 1) > 1e-6:
@@ -91,9 +108,9 @@ def _shuffled(groups: Iterable[str], seed: int) -> list[str]:
     return [names[at] for at in np.random.default_rng(seed).permutation(len(names))]
 
 
-def _apportion(shares: np.ndarray, total: int) -> np.ndarray:
-    """Whole counts of sum `total`: one for each share above 0, the rest by largest remainders."""
-    counts = np.floor(shares * total + 1e-9).astype(int)
+def _apportion(shares: NDArray[np.float64], total: int) -> NDArray[np.int64]:
+    """Return whole counts of sum `total`: one for each share above 0, the rest by largest remainders."""
+    counts: NDArray[np.int64] = np.floor(shares * total + 1e-9).astype(np.int64)
     for at in np.argsort(counts - shares * total, kind="stable")[: total - counts.sum()]:
         counts[at] += 1
     for at in np.flatnonzero((shares > 0) & (counts == 0)):

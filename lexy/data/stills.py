@@ -1,31 +1,29 @@
-"""LightningDataModules of stills: Human Protein Atlas crops from a store, and the embedded phantom."""
+"""Datasets of stills: Human Protein Atlas crops from a store, and the embedded phantom."""
 
 import functools
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import torch
 from annotated_types import Ge, Gt
-from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lexy.clip import Clip
+from lexy.data import nucleus_size
+from lexy.data.base import ClipData
 from lexy.data.crops import CropRules, crop_field
-from lexy.data.nucleus_size import evenly, sizes
 from lexy.data.phantom import DIAMETER, phantom_field
-from lexy.data.splits import SPLITS, fold_groups, split_groups
+from lexy.data.splits import fold_groups, split_groups, splits_of_folds
 from lexy.data.store import Stills, read_store, store_info
-from lexy.errors import UserError
 from lexy.files import fingerprint
-from lexy.randomness import generator
 
 
-class StillClips(Dataset[Clip]):
+class StillClips:
     """Stills as clips of one frame; an item is a whole batch, made by tensor indexing.
+
+    Frames are the crops, which were divided by their own maximum, in [0, 1].
 
     Parameters
     ----------
@@ -52,177 +50,52 @@ class StillClips(Dataset[Clip]):
         }
 
 
-class Batches(Sampler[list[int]]):
-    """Batches of row numbers, in an order that is a function of (seed, epoch).
+class StillsData(ClipData):
+    """A dataset of labelled stills with their own split and folds, by field.
 
-    Parameters
-    ----------
-    rows : sequence of int
-    batch_size : int
-    seed : int or None
-        None keeps the order.
-    shared : bool
-        Whether the processes of a distributed training share the batches; else each gets all of them.
+    Derive from it, give it a `name`, and write `read` and `fingerprint`. Parameters as for `ClipData`.
     """
 
-    def __init__(self, rows: Sequence[int], batch_size: int, seed: int | None = None, *, shared: bool = False) -> None:
-        self.rows, self.batch_size, self.seed, self.epoch = list(rows), batch_size, seed, 0
-        self.shared = shared
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning says here which epoch begins."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return math.ceil(math.ceil(len(self.rows) / self.batch_size) / self._processes()[0])
-
-    def __iter__(self) -> Iterator[list[int]]:
-        rows = self.rows
-        if self.seed is not None:
-            order = torch.randperm(len(rows), generator=generator(self.seed, self.epoch)).tolist()
-            rows = [rows[index] for index in order]
-        batches = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
-        count, rank = self._processes()
-        for index in range(len(self)):  # every process gets as many, or they would wait for each other for ever
-            yield batches[(index * count + rank) % len(batches)]
-
-    def _processes(self) -> tuple[int, int]:
-        """How many share the batches, and which of them this one is."""
-        if not (self.shared and torch.distributed.is_initialized()):
-            return 1, 0
-        return torch.distributed.get_world_size(), torch.distributed.get_rank()
-
-
-def to_device(batch: Any, device: torch.device) -> Any:
-    """Move the tensors of a batch; ids stay lists."""
-    return {
-        key: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-        for key, value in batch.items()
-    }
-
-
-class Numbers(Batches):
-    """Batches of the numbers of clips that training draws: an endless epoch goes on where the one before it ended.
-
-    Parameters
-    ----------
-    first, count : int
-        An epoch has so many numbers; the first epoch begins with `first`.
-    batch_size : int
-    endless : bool
-        False: every epoch has the numbers of the first one.
-    """
-
-    def __init__(self, first: int, count: int, batch_size: int, *, endless: bool) -> None:
-        super().__init__(range(first, first + count), batch_size, shared=True)
-        self.endless = endless
-
-    def __iter__(self) -> Iterator[list[int]]:
-        before = self.epoch * len(self.rows) if self.endless else 0
-        for batch in super().__iter__():
-            yield [before + number for number in batch]
-
-
-class StillsData(LightningDataModule, ABC):
-    """Train, validation and test loaders over labelled stills, split by field.
-
-    Parameters
-    ----------
-    batch_size : int
-        Clips in a batch of training; validation and test take them too.
-    fold : int or None
-        None: the store's own split. k: fold k is the test, fold k + 1 (the first one after the last) is for validation,
-        the others are for training.
-    seed : int
-        Of the order of training.
-    shuffle : bool
-        Whether training draws its order anew in each epoch.
-
-    Attributes
-    ----------
-    name : str
-        What tables call the data.
-    embedded : bool
-        True for generated data, so that no result on it is taken for one on cells.
-    sequences : bool
-        Whether clips have several frames.
-    """
-
-    name: str
-    embedded: bool = False
-    sequences: bool = False
-
-    def __init__(self, batch_size: int, fold: int | None, seed: int, shuffle: bool) -> None:
-        super().__init__()
-        self.batch_size, self.fold, self.seed, self.shuffle = batch_size, fold, seed, shuffle
+    sequences = False
 
     @abstractmethod
     def read(self) -> Stills:
-        """All stills, of every split."""
+        """Return all stills, of every split."""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """SHA-256 of what the stills are, without reading them."""
+        """Return the SHA-256 of what the stills are, without reading them."""
 
     @functools.cached_property
     def stills(self) -> Stills:
         """All stills, read once."""
         return self.read()
 
-    def describe(self) -> dict[str, Any]:
-        """What a checkpoint says about the data that it was trained on and chosen by; plain values."""
+    def sizes(self) -> dict[str, Any]:
+        """Return how large nuclei and crops of training are; of evenly spaced ones."""
         train = np.array(self.rows("train"))
-        return {
-            "name": self.name,
-            "fingerprint": self.fingerprint(),
-            "fold": self.fold,
-            "groups": sorted(self.groups("train") | self.groups("val")),
-            **sizes(self.stills.masks.numpy()[train[evenly(len(train))]] > 0),
-        }
+        chosen = train[nucleus_size.evenly(len(train))]
+        return nucleus_size.sizes(self.stills.masks.numpy()[chosen] > 0)
 
-    def groups(self, split: str) -> set[str]:
-        """Names of the fields of a split."""
-        return set(self.stills.table["field"].iloc[self.rows(split)])
+    def row_groups(self) -> list[str]:
+        """Return the field of each still."""
+        return self.stills.table["field"].tolist()
 
-    def rows(self, split: str) -> list[int]:
-        """Row numbers of a split ('train', 'val' or 'test').
-
-        Raises
-        ------
-        UserError
-            The split is empty, or there is no such fold.
-        """
+    def row_splits(self) -> list[str]:
+        """Return the split of each still; UserError if there is no such fold."""
         table = self.stills.table
-        rows = np.flatnonzero(self._splits(table) == split).tolist()
-        if not rows:
-            raise UserError(f"data={self.name}: the {split} split is empty ({table['field'].nunique()} fields in all).")
-        return rows
-
-    def _splits(self, table: pd.DataFrame) -> pd.Series:
         if self.fold is None:
-            return table["split"]
-        folds = int(table["fold"].max()) + 1
-        if self.fold >= folds:
-            raise UserError(f"data.fold={self.fold}: there are {folds} folds, numbered from 0 to {folds - 1}.")
-        place = (table["fold"] - self.fold) % folds
-        return place.map(lambda distance: SPLITS[2] if distance == 0 else SPLITS[1] if distance == 1 else SPLITS[0])
+            return table["split"].tolist()
+        by_fold = splits_of_folds(self.fold, int(table["fold"].max()) + 1)
+        return [by_fold[at] for at in table["fold"].tolist()]
 
-    def loader(self, split: str, *, shuffle: bool = False, shared: bool = False) -> "DataLoader[Clip]":
-        """Clips of a split in batches, in the store's order or shuffled anew in each epoch; see `Batches`."""
-        batches = Batches(self.rows(split), self.batch_size, self.seed if shuffle else None, shared=shared)
-        return DataLoader(StillClips(self.stills), batch_size=None, sampler=batches)
+    def clip(self, numbers: Sequence[int]) -> Clip:
+        """Return a batch of stills by their rows."""
+        return self._clips[numbers]
 
-    def train_dataloader(self) -> "DataLoader[Clip]":
-        """The training split."""
-        return self.loader("train", shuffle=self.shuffle, shared=True)
-
-    def val_dataloader(self) -> "DataLoader[Clip]":
-        """In the store's order."""
-        return self.loader("val", shared=True)
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """See `to_device`."""
-        return to_device(batch, device)
+    @functools.cached_property
+    def _clips(self) -> StillClips:
+        return StillClips(self.stills)
 
 
 class HPAStills(StillsData):
@@ -233,7 +106,7 @@ class HPAStills(StillsData):
     store : str
         The store's folder.
     batch_size, fold, seed, shuffle
-        See `StillsData`.
+        See `ClipData`.
     """
 
     name = "hpa"
@@ -250,11 +123,11 @@ class HPAStills(StillsData):
         self.store = store
 
     def read(self) -> Stills:
-        """See `StillsData.read`."""
+        """Return the stills of the store."""
         return read_store(self.store)
 
     def fingerprint(self) -> str:
-        """See `StillsData.fingerprint`: the SHA-256 of the store's manifest."""
+        """Return the SHA-256 of the store's manifest."""
         return str(store_info(self.store)["manifest_sha256"])
 
 
@@ -274,7 +147,7 @@ class PhantomStills(StillsData):
     folds : int
         Number of folds that `fold` counts in.
     batch_size, fold, seed, shuffle
-        See `StillsData`.
+        See `ClipData`.
     """
 
     name = "phantom"
@@ -298,11 +171,11 @@ class PhantomStills(StillsData):
         }  # fmt: skip
 
     def read(self) -> Stills:
-        """See `StillsData.read`."""
+        """Return the generated stills."""
         return _phantom(**self.settings)
 
     def fingerprint(self) -> str:
-        """See `StillsData.fingerprint`: of the generator's settings."""
+        """Return the SHA-256 of the generator's settings."""
         return fingerprint({"phantom": self.settings})
 
 

@@ -74,7 +74,7 @@ def store_info(path: str | Path) -> dict[str, Any]:
         )
     remedy = "Make it again with lexy-prepare prepare.overwrite=true, or name another folder in paths.store."
     try:
-        info = json.loads((folder / "store.json").read_text())
+        info: dict[str, Any] = json.loads((folder / "store.json").read_text())
         version = info["format"]
         _ = info["manifest_sha256"], info["settings"], info["source"], info["counts"]
     except FileNotFoundError as error:

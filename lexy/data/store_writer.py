@@ -192,7 +192,7 @@ class StoreWriter:
 
 
 def _replaceable(path: Path) -> bool:
-    """Whether this is a store, whole or not, or an empty folder: nothing of the user's own would be lost."""
+    """Return whether this is a store, whole or not, or an empty folder: none of the user's files would be lost."""
     if not path.is_dir():
         return False
     names = {child.name for child in path.iterdir()}

@@ -19,7 +19,7 @@ from lexy.predict.measure import dark_ids, measure
 from lexy.predict.passes import Given, run_passes
 from lexy.predict.processors import Processor
 from lexy.predict.regions import region_table
-from lexy.predict.scale import HIGH, LOW, Brightness, Field, Scale, brightness_of, scale_of
+from lexy.predict.scale import Field, Scale, scale_of, scaling_of
 from lexy.predict.spool import Spool
 from lexy.predict.tiled_networks import Progress
 
@@ -43,12 +43,11 @@ class Segmentation(AbstractContextManager["Segmentation"]):
     started : int or None
         The frame that the network started on by itself.
     scale : Scale
-    brightness : Brightness
     """
 
-    def __init__(self, folder: Path, video: Video, scale: Scale, brightness: Brightness) -> None:
+    def __init__(self, folder: Path, video: Video, scale: Scale) -> None:
         self.n_frames, self.shape = video.n_frames, video.shape
-        self.scale, self.brightness = scale, brightness
+        self.scale = scale
         self.table = self.divisions = self.cleaned = pd.DataFrame()
         self.started: int | None = None
         self._maps = {name: Spool(folder / name) for name in (FOREGROUND, DISTANCE)}
@@ -84,7 +83,6 @@ def track_nuclei(
     diameter: float | None = None,
     given: Given | None = None,
     overlap: float = 0.5,
-    percentiles: tuple[float, float] = (LOW, HIGH),
     folder: Path | None = None,
     progress: Progress = lambda what, done, of: None,
 ) -> Segmentation:
@@ -104,8 +102,6 @@ def track_nuclei(
         id that it has in the first of them.
     overlap : float
         Least share of a tile that the next one covers too, [0, 1).
-    percentiles : tuple of float
-        Of all grey values, that become 0 and 1.
     folder : Path, optional
         Where the temporary folder is made (about 6 bytes for each pixel of the video, and 20 more if the network sees
         whole clips); the system's place otherwise.
@@ -125,11 +121,10 @@ def track_nuclei(
     given = given or {}
     _check(video, given)
     scale = scale_of(video, trained, diameter)
-    brightness = brightness_of(video, *percentiles)
+    field = Field(video, scale, scaling_of(video, trained))
     with ExitStack() as held:
         place = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="lexy-", dir=folder)))
-        result = Segmentation(place, video, scale, brightness)
-        field = Field(video, scale, brightness)
+        result = Segmentation(place, video, scale)
         result.started = run_passes(
             field,
             trained,

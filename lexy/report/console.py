@@ -2,27 +2,27 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lexy.data.base import ClipData
 from lexy.evaluation.metrics import Metric
 from lexy.evaluation.result_tables import Tables
 from lexy.report import PHANTOM
 from lexy.report.markdown import compared_metrics, excludes_zero
 
 
-def show_results(tables: Tables, folder: Path, data: Any, split: str, again: Sequence[str] = ()) -> None:
+def show_results(tables: Tables, folder: Path, data: ClipData, split: str, again: Sequence[str] = ()) -> None:
     """Print the summary of an evaluation, where its files are, and what to try next.
 
     Parameters
     ----------
     tables : lexy.evaluation.result_tables.Tables
     folder : Path
-    data : StillsData
+    data : ClipData
     split : str
     again : sequence of str
         After a training: the overrides that a further evaluation needs to find the same data.
@@ -52,7 +52,7 @@ def show_results(tables: Tables, folder: Path, data: Any, split: str, again: Seq
         _show_next(console, folder, again)
 
 
-def show_finished(folder: Path, data: Any) -> None:
+def show_finished(folder: Path, data: ClipData) -> None:
     """Say that a run is done already, and show its summary again."""
     console = Console(highlight=False)
     console.print(f"This run is done already: {folder} (resume=never makes it again)")

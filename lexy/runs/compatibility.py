@@ -7,6 +7,7 @@ from lexy.config.check import located
 from lexy.errors import UserError
 
 if TYPE_CHECKING:
+    from lexy.data.base import ClipData
     from lexy.networks.network import Network
 
 
@@ -36,7 +37,7 @@ def unused_groups(config: Mapping[str, Any]) -> dict[str, str]:
     return {} if network.needs_mask else {"start": f"{network.__name__} carries no mask, so it has no start"}
 
 
-def check_compatible(task: Any, data: Any) -> None:
+def check_compatible(task: Any, data: "ClipData") -> None:
     """Refuse a task that these data cannot train.
 
     Raises
@@ -51,6 +52,7 @@ def check_compatible(task: Any, data: Any) -> None:
 
 
 def _why_not(network: Any, data: Any, way: Any, start: Any) -> str | None:
+    from lexy.data.base import ClipData
     from lexy.networks.network import Recurrence
     from lexy.tasks.starts import TrueMask
 
@@ -59,8 +61,8 @@ def _why_not(network: Any, data: Any, way: Any, start: Any) -> str | None:
             f"model: {network.__name__} sees whole clips, and training: {way.__name__} steps from frame to frame. Give "
             "training=clips."
         )
-    if getattr(data, "sequences", True):
-        return None
+    if not (isinstance(data, type) and issubclass(data, ClipData)) or data.sequences:
+        return None  # what is no dataset is refused when it is built
     if way.needs_sequences:
         return (
             f"training: {way.__name__} needs clips of several frames, data={data.name} has stills. Give "

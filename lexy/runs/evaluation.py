@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lexy import checkpoint as checkpoints
+from lexy.data.base import ClipData
 from lexy.errors import UserError
 from lexy.evaluation.baselines import CopiedMask, Li, MovedMask, Otsu
 from lexy.evaluation.evaluate import evaluate_all
@@ -22,7 +23,9 @@ from lexy.tasks.starts import counted
 NETWORK = "network"
 
 
-def baselines(predict: Predictor, data: Any, frame_network: str | None, allow: Sequence[str] = ()) -> dict[str, Any]:
+def baselines(
+    predict: Predictor, data: ClipData, frame_network: str | None, allow: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return what a network is compared with, each started as it is: thresholds, and copies of the mask it starts from.
 
     Where that is the truth and the first frame of a video has none, a network that needs no mask can be evaluated all
@@ -31,14 +34,14 @@ def baselines(predict: Predictor, data: Any, frame_network: str | None, allow: S
     Parameters
     ----------
     predict : Predictor
-    data : datamodule
+    data : ClipData
     frame_network : str or None
         Checkpoint of a network that needs no mask: the frame-by-frame baseline.
     allow : sequence of str
         See `lexy.checkpoint.load`.
     """
     networks: dict[str, Network] = {"Otsu threshold": Otsu(), "Li threshold": Li()}
-    without = [video.name for video in getattr(data, "recordings", ()) if not video.labelled[0]]
+    without = data.without_first_mask()
     if predict.start.given and without and not predict.carries_mask:
         print(f"no copied masks to compare with: {len(without)} videos ({without[0]}, ...) have no mask of frame 0")
     elif predict.carries_mask or data.sequences:
@@ -68,7 +71,7 @@ def checkpoint_files(plain: Any) -> list[str]:
 
 
 def evaluate_split(
-    predict: Predictor, data: Any, split: str, facts: Mapping[str, Any], others: Mapping[str, Predictor]
+    predict: Predictor, data: ClipData, split: str, facts: Mapping[str, Any], others: Mapping[str, Predictor]
 ) -> Tables:
     """Evaluate one split; `facts` become columns of the per-frame table, `others` are evaluated beside `predict`."""
     methods = {NETWORK: predict, **others}
@@ -95,7 +98,7 @@ def evaluate_split(
 
 def evaluate_run(
     folder: Path,
-    data: Any,
+    data: ClipData,
     task: Any,
     trainer: Any,
     loggers: list[Any],
@@ -138,7 +141,7 @@ def evaluate_run(
     return float(tables["val"].summary["mean"]["dice"])
 
 
-def draw_pictures(tables: Tables, predict: Predictor, data: Any, split: str, folder: Path) -> list[Path]:
+def draw_pictures(tables: Tables, predict: Predictor, data: ClipData, split: str, folder: Path) -> list[Path]:
     """Draw the worst, median and best frame; of sequences also film strips of those clips, and curves."""
     cases = extremes(tables.frames)
     pictures = draw_panels(predict, data.loader(split), cases, folder / "panels", embedded=data.embedded)
@@ -150,7 +153,7 @@ def draw_pictures(tables: Tables, predict: Predictor, data: Any, split: str, fol
     return pictures
 
 
-def check_not_trained_on(paths: Sequence[str], data: Any) -> None:
+def check_not_trained_on(paths: Sequence[str], data: ClipData) -> None:
     """Refuse a test on fields that one of these checkpoints, or one that it came from, was trained on or chosen by.
 
     Raises
@@ -159,7 +162,7 @@ def check_not_trained_on(paths: Sequence[str], data: Any) -> None:
         There are such fields in the test split.
     """
     test = data.groups("test")
-    contents: set[str] = data.contents("test") if hasattr(data, "contents") else set()
+    contents = data.contents("test")
     for path, trained in ((one, seen) for one in paths for seen in checkpoints.trained_on(one)):
         shared = sorted(test & set(trained.get("groups", [])) or contents & set(trained.get("contents", [])))
         if shared:

@@ -117,10 +117,11 @@ def open_folder(config: DictConfig, data: Any) -> tuple[Path, dict[str, Any] | N
 def last_status(config: DictConfig) -> dict[str, Any]:
     """Return the status of the last run with the identity of a sweep's job; empty if there is none to go on from."""
     from lexy.config.build import build
+    from lexy.data.base import checked
 
     if config.resume == "never":
         return {}
-    data = build(config.data, "data")
+    data = checked(build(config.data, "data"))
     folders = attempt_folders(Path(config.paths.outputs) / config.name, identity(config, data.fingerprint()))
     return current_status(folders[-1]) if folders else {}
 

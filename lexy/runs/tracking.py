@@ -16,6 +16,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from lexy.data.base import ClipData
 from lexy.errors import Pruned, UserError
 from lexy.files import replacing
 from lexy.runs.folder import FOLDER_OF_LEADER, Status, attempt_number, is_leader
@@ -26,8 +27,6 @@ FOR_USERS = ("MisconfigurationException", "UsageError")  # of Lightning, and of 
 
 def quieten_lightning() -> None:
     """Silence Lightning's hints that do not apply here or repeat what the config says."""
-    import lexy._torchvision  # noqa: F401
-
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     messages = ["does not have many workers", "could not find the monitored key", "exists and is not empty"]
@@ -38,7 +37,7 @@ def quieten_lightning() -> None:
 
 @contextmanager
 def tracked_run(
-    config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any
+    config: DictConfig, plain: dict[str, Any], folder: Path, data: ClipData, task: Any
 ) -> Iterator[tuple[list[Any], Status]]:
     """Write config and status of a run and yield its loggers and status; however it ends, write that and close them."""
     status = Status(folder)
@@ -93,7 +92,7 @@ def write_config(folder: Path, config: DictConfig, plain: Mapping[str, Any]) -> 
         temporary.write_text(head + OmegaConf.to_yaml(OmegaConf.create(values)))
 
 
-def _facts(folder: Path, config: DictConfig, data: Any, task: Any, before: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(folder: Path, config: DictConfig, data: ClipData, task: Any, before: Mapping[str, Any]) -> dict[str, Any]:
     """Return the status of a run that begins, or goes on."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -113,7 +112,9 @@ def _facts(folder: Path, config: DictConfig, data: Any, task: Any, before: Mappi
     }
 
 
-def _loggers(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, task: Any, run_id: str) -> list[Any]:
+def _loggers(
+    config: DictConfig, plain: dict[str, Any], folder: Path, data: ClipData, task: Any, run_id: str
+) -> list[Any]:
     from hydra.core.hydra_config import HydraConfig
 
     choices = HydraConfig.get().runtime.choices

@@ -1,12 +1,10 @@
-from itertools import chain
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from lexy.data.nucleus_size import ENOUGH, evenly, nucleus_diameter
-from lexy.data.stills import Batches, HPAStills, PhantomStills, StillClips
+from lexy.data.stills import HPAStills, PhantomStills, StillClips
 from lexy.data.store import Stills
 from lexy.errors import UserError
 
@@ -28,19 +26,6 @@ def test_a_batch_is_a_clip_of_one_frame_in_the_unit_range(dtype):
     assert clip["masks"].unique().tolist() == [0, 1]
     assert clip["labelled"].all()
     assert (clip["video"], clip["group"]) == (["b#1", "a#1"], ["b", "a"])
-
-
-def test_order_is_a_function_of_seed_and_epoch():
-    batches = Batches(range(10), 4, seed=3)
-    first = list(batches)
-    torch.rand(3)
-    assert list(batches) == first
-    batches.set_epoch(1)
-    second = list(batches)
-    assert second != first
-    assert sorted(chain.from_iterable(second)) == list(range(10))
-    assert [len(batch) for batch in second] == [4, 4, 2]
-    assert list(chain.from_iterable(Batches(range(10), 4))) == list(range(10))
 
 
 def test_splits_are_whole_and_by_field(phantom):

@@ -1,13 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from memory_video import Bright, MemoryVideo, trained
 
 from lexy.errors import UserError
-from lexy.predict.scale import Field, Scale, brightness_of, resample, scale_of
+from lexy.predict.scale import Field, Scale, resample, scale_of, scaling_of
 
 NAN = float("nan")
 
@@ -70,50 +67,11 @@ def test_resampling_keeps_means_and_places():
     assert (there - ramp)[:, 3:-3].mean().abs() < 1e-3  # no shift there and back
 
 
-@settings(max_examples=25)
-@given(
-    arrays.arrays(
-        np.float32,
-        st.tuples(st.just(3), st.integers(2, 6), st.integers(2, 6)),
-        elements=st.floats(-60000, 60000, width=32),
-    )
-)
-def test_percentiles_without_all_values_in_memory(frames):
-    low, high = np.percentile(frames, [0.5, 99.8], method="inverted_cdf")
-    darkest = float(frames.min())
-    if high - low <= 1e-3 * (high - darkest):
-        return
-    found = brightness_of(MemoryVideo(frames))
-    assert found.low - darkest == pytest.approx(low - darkest, rel=1e-3, abs=1e-6 * abs(darkest) + 1e-30)
-    assert found.high - darkest == pytest.approx(high - darkest, rel=1e-3, abs=1e-6 * abs(darkest) + 1e-30)
-
-
-def test_an_offset_of_the_camera_costs_nothing():
-    frames = np.random.default_rng(0).integers(9, 31, (3, 20, 50)).astype(np.float32)
-    for offset in (0, 32768, 100_000):
-        found = brightness_of(MemoryVideo(frames + np.float32(offset)))
-        assert (found.low - offset, found.high - offset) == pytest.approx((9, 30), abs=0.1)
-
-
-def test_bright_specks_do_not_darken_the_rest():
-    frames = np.tile(np.arange(1000, 2000, dtype=np.float32).reshape(1, 20, 50), (3, 1, 1))
-    frames[1, 0, 0] = 1e6
-    brightness = brightness_of(MemoryVideo(frames))
-    assert brightness.low == pytest.approx(1005, rel=1e-3)
-    assert brightness.high == pytest.approx(1998, rel=1e-3)
-    assert brightness(np.array([[0, 1e6]])).tolist() == [[0, 1]]
-
-
-def test_a_constant_video_is_a_mistake():
-    with pytest.raises(UserError, match=r"has one value nearly all over \(7\)"):
-        brightness_of(MemoryVideo(np.full((2, 4, 4), 7, np.float32)))
-
-
 def test_a_field_goes_there_and_back_in_place():
     frames = np.zeros((1, 40, 60), np.float32)
     frames[0, 10:20, 30:45] = 1000
     film = MemoryVideo(frames)
-    field = Field(film, Scale(1.7, 10), brightness_of(MemoryVideo(frames)))
+    field = Field(film, Scale(1.7, 10), scaling_of(film, trained(Bright())))
     assert field.frame(0).shape == (68, 102)
     assert np.abs(field.back(field.frame(0)) - frames[0] / 1000)[frames[0] == 0].max() < 0.5
     assert ((field.back(field.frame(0)) > 0.5) == (frames[0] > 0)).all()

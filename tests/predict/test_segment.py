@@ -7,6 +7,7 @@ from memory_video import Bright, Carry, Late, MemoryVideo, disc, discs, trained
 
 from lexy.errors import UserError
 from lexy.images.instances import Instances
+from lexy.images.intensity import VideoPercentiles
 from lexy.predict import pipeline, processors
 from lexy.predict.pipeline import track_nuclei
 
@@ -29,9 +30,10 @@ def labels_of(time=0, numbers=(1, 2, 3)):
     return labels
 
 
-def run(video, network, frame_network=None, **settings):
+def run(video, network, frame_network=None, high=99.8, **settings):
     settings = {"diameter": DIAMETER, **settings}
-    return track_nuclei(MemoryVideo(video), trained(network, frame_network), processors.cpu(), **settings)
+    of_training = trained(network, frame_network, intensity=VideoPercentiles(0, high).settings())
+    return track_nuclei(MemoryVideo(video), of_training, processors.cpu(), **settings)
 
 
 def test_each_nucleus_is_found_at_its_place_under_one_id():
@@ -70,7 +72,7 @@ def test_nothing_is_left_behind_by_a_mistake(tmp_path):
 
 
 def test_a_carried_mask_starts_on_the_frame_with_most_contrast():
-    with run(frames(5, [0.1, 0.5, 0.8, 1, 0.7]), Carry(), Bright(), percentiles=(0.5, 99.9)) as result:
+    with run(frames(5, [0.1, 0.5, 0.8, 1, 0.7]), Carry(), Bright(), high=99.9) as result:
         assert result.started == 3
         # what is carried never moves: it is where the nuclei were in frame 3, before it and after it
         assert result.table["frame"].value_counts().to_dict() == dict.fromkeys(range(5), 3)
@@ -118,7 +120,7 @@ def test_frames_are_read_one_after_the_other():
 
     video = Counting(frames(3))
     track_nuclei(video, trained(Bright()), processors.cpu(), diameter=DIAMETER).close()
-    assert video.seen == (0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 0, 1, 2)  # brightness, twice; start; network; dark places
+    assert video.seen == (0, 1, 2, 0, 1, 2, 0, 0, 1, 2, 0, 1, 2)  # intensity, twice; start; network; dark places
 
 
 def test_only_what_lies_where_the_video_is_always_empty_is_removed(monkeypatch):
@@ -195,7 +197,7 @@ def test_an_accelerator_finds_the_same(network):
 def test_an_empty_video_has_an_empty_table():
     video = np.random.default_rng(0).normal(100, 5, (2, *SHAPE))
     video[:, 20:22, 20:22] = 3000
-    with run(video, Bright(), percentiles=(0, 100)) as result:
+    with run(video, Bright(), high=100) as result:
         assert result.table.empty
         assert result.table.columns.tolist() == ["frame", "id", "row", "column", "area_px", "confidence", "flags"]
         assert result.cleaned["specks"].tolist() == [1, 1]

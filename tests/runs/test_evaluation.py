@@ -20,8 +20,8 @@ class Carries(Otsu):
 
 
 def videos(*first_labelled):
-    recordings = [SimpleNamespace(name=f"cell {i}", labelled=[known, True]) for i, known in enumerate(first_labelled)]
-    return SimpleNamespace(sequences=True, recordings=recordings)
+    without = [f"cell {i}" for i, known in enumerate(first_labelled) if not known]
+    return SimpleNamespace(sequences=True, without_first_mask=lambda: without)
 
 
 def predictor(network, *, given=True):

@@ -8,7 +8,7 @@ from lexy.images.filters import blur
 
 
 def expose(frames: Tensor, focus: Tensor, photons: Tensor, read: Tensor, keys: Tensor) -> Tensor:
-    """Blur and noise of frames (B, T, H, W), which stay in [0, 1]: a camera has a floor and saturates.
+    """Blur frames (B, T, H, W) and add noise; they stay in [0, 1], as a camera has a floor and saturates.
 
     Parameters
     ----------

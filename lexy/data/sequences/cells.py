@@ -72,7 +72,7 @@ def take_apart(images: Tensor, masks: Tensor, edge: Tensor, grain: Tensor) -> Ce
 
 
 def central_nucleus(masks: Tensor) -> Tensor:
-    """The 4-connected piece of each mask (B, 1, H, W) nearest to the image's centre; no mask is empty."""
+    """Return the 4-connected piece of each mask (B, 1, H, W) nearest to the image's centre; no mask is empty."""
     height, width = masks.shape[-2:]
     rows, columns = (torch.arange(n, device=masks.device) - (n - 1) / 2 for n in (height, width))
     allowed = masks > 0
@@ -94,13 +94,13 @@ def _without_background(images: Tensor) -> Tensor:
 
 
 def _local_mean(images: Tensor, weights: Tensor, sigma: Tensor, default: Tensor | float) -> Tensor:
-    """Gaussian mean of the pixels with weight; `default` where there are none near."""
+    """Return the Gaussian mean of the pixels with weight; `default` where there are none near."""
     weight = blur(weights, sigma)
     return (blur(images * weights, sigma) + SMALL * default) / (weight + SMALL)
 
 
 def _nuclear_texture(images: Tensor, masks: Tensor, radius: Tensor) -> Tensor:
-    """Relative brightness within the nuclei, mean 1; their rims are filled from inside."""
+    """Return the relative brightness within the nuclei, mean 1; their rims are filled from inside."""
     core = 1 - dilate_box(1 - masks, RIM)
     level = mean_within(images, masks).clamp(min=SMALL).view(-1, 1, 1, 1)
     texture = images / _local_mean(images, core, radius, level).clamp(min=SMALL)
@@ -111,7 +111,7 @@ def _nuclear_texture(images: Tensor, masks: Tensor, radius: Tensor) -> Tensor:
 
 
 def _cytoplasm(images: Tensor, masks: Tensor, main: Tensor, radius: Tensor, grain: Tensor) -> Tensor:
-    """Relative brightness outside of the nuclei, mean 1 in the ring, smooth under the nuclei."""
+    """Return the relative brightness outside of the nuclei, mean 1 in the ring, smooth under the nuclei."""
     halo = dilate_box(masks, HALO)  # the nucleus' own light, and where its outline is not exact
     ring = dilate_box(masks, RING) - halo
     level = mean_within(images, ring).nan_to_num(0.0)
@@ -136,6 +136,6 @@ def _standardised(noise: Tensor) -> Tensor:
 
 
 def _territory(main: Tensor, others: Tensor, radius: Tensor) -> Tensor:
-    """Share of each pixel that belongs to the cell of interest: 1 without neighbours."""
+    """Return the share of each pixel that belongs to the cell of interest: 1 without neighbours."""
     here, there = (blur(piece, radius) ** 3 for piece in (main, others))
     return (here + 1e-12) / (here + there + 1e-12)

@@ -28,11 +28,11 @@ def corner_affine(images: Tensor, scale: Tensor, shear: Tensor) -> Tensor:
 
 
 def corner_source(rows: Tensor, columns: Tensor, scale: Tensor | float, slope: Tensor | float) -> tuple[Tensor, Tensor]:
-    """The pixels that the affine with s = `scale` and tan(h) = `slope` takes rows and columns from: int64."""
+    """Return the pixels from which the affine (s = `scale`, tan(h) = `slope`) takes rows and columns: int64."""
     rows = rows / (1 + scale)
     return nearest(rows), nearest(columns / (1 + scale) + slope * rows)
 
 
 def nearest(position: Tensor) -> Tensor:
-    """Half away from zero, as scikit-image's warp rounds: int64."""
+    """Round half away from zero, as scikit-image's warp does: int64."""
     return (position.sign() * (position.abs() + 0.5).floor()).long()

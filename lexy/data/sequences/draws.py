@@ -26,20 +26,20 @@ class Draws:
         self._pool, self._used = torch.stack(pools), 0
 
     def uniform(self, between: Sequence[float], *shape: int) -> Tensor:
-        """Float64 (B, *shape), uniform in a range."""
+        """Draw float64 (B, *shape), uniform in a range."""
         low, high = between
         return low + (high - low) * self._next(shape)
 
     def log_uniform(self, between: Sequence[float], *shape: int) -> Tensor:
-        """Float64 (B, *shape), with a uniform logarithm; the range is positive."""
+        """Draw float64 (B, *shape), with a uniform logarithm; the range is positive."""
         return torch.exp(self.uniform(torch.tensor(between, dtype=torch.float64).log().tolist(), *shape))
 
     def normal(self, *shape: int) -> Tensor:
-        """Float64 (B, *shape), mean 0 and standard deviation 1."""
+        """Draw normal float64 (B, *shape), mean 0 and standard deviation 1."""
         return torch.erfinv((2 * self._next(shape) - 1).clamp(-1 + 1e-12, 1 - 1e-12)) * 2**0.5
 
     def keys(self) -> Tensor:
-        """Int32 (B,), for `white_noise`."""
+        """Draw int32 (B,), the keys of `white_noise`."""
         return (self._next(()) * 2**31).to(torch.int32)
 
     def _next(self, shape: tuple[int, ...]) -> Tensor:
@@ -52,7 +52,7 @@ class Draws:
 
 
 def white_noise(keys: Tensor, *shape: int) -> Tensor:
-    """Nearly normal noise of mean 0 and standard deviation 1, from integers alone: no device rounds them otherwise.
+    """Make nearly normal noise, mean 0 and standard deviation 1, from integers alone: the same on every device.
 
     A 32-bit hash (C. Wellons' "lowbias32") of each place and its clip's key; the sum of the hash's four bytes is the
     value. It reaches 3.5 standard deviations at most.
@@ -74,4 +74,5 @@ def white_noise(keys: Tensor, *shape: int) -> Tensor:
     x = x ^ ((x >> 16) & 0xFFFF)
     pairs = (x & 0x00FF00FF) + ((x >> 8) & 0x00FF00FF)
     total = (pairs & 0xFFFF) + (pairs >> 16)
-    return ((total - BYTES_MEAN) / BYTES_DEVIATION).view(-1, *shape)
+    noise: Tensor = (total - BYTES_MEAN) / BYTES_DEVIATION
+    return noise.view(-1, *shape)

@@ -15,7 +15,7 @@ def exchange(
     back: Tensor,
     share: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Mean brightness of nucleus and cytoplasm over time; what leaves the one arrives in the other.
+    """Return the mean brightness of nucleus and cytoplasm over time; what leaves one arrives in the other.
 
     The amount in the nucleus falls exponentially while the light is on and rises exponentially afterwards.
 

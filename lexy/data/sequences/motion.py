@@ -10,7 +10,7 @@ POINTS = 4  # control points of the elastic deformation, in each direction
 
 
 def smooth_paths(draws: Draws, time: Tensor, period: tuple[float, float], *shape: int) -> Tensor:
-    """Random smooth functions of time that are 0 at time 0: float64 (B, *shape, T).
+    """Draw smooth functions of time that are 0 at time 0: float64 (B, *shape, T).
 
     Sums of sines of random phase with periods (in the unit of `time`, which is (B, T)) from a range, of standard
     deviation 1 before the value at time 0 is taken off.
@@ -19,11 +19,12 @@ def smooth_paths(draws: Draws, time: Tensor, period: tuple[float, float], *shape
     amplitude = draws.normal(*shape, WAVES, 1) * (2 / WAVES) ** 0.5
     phase = draws.uniform((0.0, 2 * torch.pi), *shape, WAVES, 1)
     rate = 2 * torch.pi / draws.log_uniform(period, *shape, WAVES, 1)
-    return (amplitude * (torch.sin(rate * time + phase) - torch.sin(phase))).sum(-2)
+    waves: Tensor = amplitude * (torch.sin(rate * time + phase) - torch.sin(phase))
+    return waves.sum(-2)
 
 
 def linear_maps(angle: Tensor, stretch: Tensor) -> Tensor:
-    """Rotation after anisotropic scaling, (..., 2, 2) acting on (x, y).
+    """Return the rotation after anisotropic scaling, (..., 2, 2) acting on (x, y).
 
     Parameters
     ----------
@@ -33,14 +34,15 @@ def linear_maps(angle: Tensor, stretch: Tensor) -> Tensor:
         Logarithms of the scale along x and y, and the shear: a symmetric matrix, whose exponential is taken.
     """
     cos, sin = torch.cos(angle), torch.sin(angle)
-    rotation = torch.stack([cos, -sin, sin, cos], dim=-1).unflatten(-1, (2, 2))
+    rotation = torch.unflatten(torch.stack([cos, -sin, sin, cos], dim=-1), -1, (2, 2))
     along, across, shear = stretch.unbind(-1)
-    strain = torch.stack([along, shear, shear, across], dim=-1).unflatten(-1, (2, 2))
-    return rotation @ torch.linalg.matrix_exp(strain)
+    strain = torch.unflatten(torch.stack([along, shear, shear, across], dim=-1), -1, (2, 2))
+    product: Tensor = rotation @ torch.linalg.matrix_exp(strain)
+    return product
 
 
 def sampling_grid(linear: Tensor, centre: Tensor, target: Tensor, elastic: Tensor, height: int, width: int) -> Tensor:
-    """Where each pixel of each frame comes from, for `grid_sample` with `align_corners=False`.
+    """Return where each pixel of each frame comes from, for `grid_sample` with `align_corners=False`.
 
     One product of matrices: affine and elastic part are coefficients of [1, y, b₀(y) … b₃(y)] × [1, x, b₀(x) … b₃(x)]
     with the Bernstein polynomials b.
@@ -73,7 +75,7 @@ def sampling_grid(linear: Tensor, centre: Tensor, target: Tensor, elastic: Tenso
 
 
 def _basis(length: int, like: Tensor) -> Tensor:
-    """[1, position, Bernstein polynomials] at each pixel: float32 (length, 6)."""
+    """Return [1, position, Bernstein polynomials] at each pixel: float32 (length, 6)."""
     position = torch.arange(length, device=like.device, dtype=torch.float32)
     u = position / max(length - 1, 1)
     columns = [torch.ones_like(u), position, (1 - u) ** 3, 3 * u * (1 - u) ** 2, 3 * u**2 * (1 - u), u**3]

@@ -49,8 +49,8 @@ class Protocol(ABC):
 
     @abstractmethod
     def select(self, images: Tensor, masks: Tensor) -> Tensor:
-        """Which stills can be used: bool (B,). Arguments as for `clips`."""
+        """Return which stills can be used: bool (B,). Arguments as for `clips`."""
 
     def settings(self) -> dict[str, Any]:
-        """Everything that decides what a clip looks like, as plain values."""
+        """Return everything that decides what a clip looks like, as plain values."""
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}", **asdict(self)}  # type: ignore[call-overload]

@@ -47,20 +47,20 @@ class Published(Protocol):
     max_contrast: Annotated[float, Interval(gt=0, le=1)] = 0.1
 
     def clips(self, images: Tensor, masks: Tensor, seed: int, clips: Sequence[int]) -> Sequences:
-        """See `Protocol.clips`; seed and numbers are of no account."""
+        """Make one clip from each still; nothing is drawn, so seed and numbers do not matter."""
         size = CLIPS_AT_ONCE if images.device.type == "cpu" else max(1, len(images))
-        parts = [_frames(*part) for part in zip(images.split(size), masks.split(size), strict=True)]
+        parts = [_frames(*part) for part in zip(torch.split(images, size), torch.split(masks, size), strict=True)]
         frames, moved = (torch.cat(part) for part in zip(*parts, strict=True))
         return Sequences(frames, moved, _contrast(images, masks))
 
     def select(self, images: Tensor, masks: Tensor) -> Tensor:
-        """See `Protocol.select`: nuclei nearly as bright as the cytoplasm around them, and away from the border."""
+        """Return which stills have nuclei nearly as bright as the cytoplasm around them, away from the border."""
         nucleus, ring = published_means(images, masks)
         return ((nucleus - ring).abs() < self.max_contrast) & ~touches_border(masks)  # False where undefined
 
 
 def _frames(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Frames and masks, (B, 30, 1, H, W) each."""
+    """Make frames and masks, (B, 30, 1, H, W) each."""
     height, width = images.shape[-2:]
     source = torch.from_numpy(warp_indices(height, width)).to(images.device)
     factor = torch.from_numpy(INTENSITY).to(images).view(1, FRAMES, 1, 1)
@@ -78,7 +78,7 @@ def _frames(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _contrast(images: Tensor, masks: Tensor) -> Tensor:
-    """Contrast of each frame from the still's own N/C and the factor on its nuclei: (B, 30).
+    """Return the contrast of each frame from the still's own N/C and the factor on its nuclei: (B, 30).
 
     An approximation: the factor and the division by the maximum change N/C as assumed, but the warp, which resamples
     the ring and moves part of it out of the image, the smoothing of the mask and the blurred edge change it a little.
@@ -89,7 +89,7 @@ def _contrast(images: Tensor, masks: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 def warp_indices(height: int, width: int) -> NDArray[np.int64]:
-    """Where each pixel of the 30 frames comes from.
+    """Return where each pixel of the 30 frames comes from.
 
     The affine has its origin at the centre of the top-left pixel: x′ = (1 + s) x − (1 + s) tan(shear) y,
     y′ = (1 + s) y. The rotation about the image centre follows. Each takes the nearest pixel.
@@ -112,4 +112,5 @@ def warp_indices(height: int, width: int) -> NDArray[np.int64]:
         y, x = (part.numpy() for part in source)
         inside = turned & (y >= 0) & (y < height) & (x >= 0) & (x < width)
         indices.append(np.where(inside, y * width + x, height * width))
-    return np.concatenate([index.ravel() for index in indices]).astype(np.int64)
+    flat: NDArray[np.int64] = np.concatenate([index.ravel() for index in indices]).astype(np.int64)
+    return flat

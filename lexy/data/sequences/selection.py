@@ -10,7 +10,7 @@ BINS = 256
 
 
 def otsu_threshold(images: Tensor) -> Tensor:
-    """Otsu's threshold of each image, equal to `skimage.filters.threshold_otsu`.
+    """Return Otsu's threshold of each image, equal to `skimage.filters.threshold_otsu`.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def otsu_threshold(images: Tensor) -> Tensor:
 
 
 def published_means(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of the nuclei and of the published ring: the dilated mask minus the mask, within Otsu foreground.
+    """Return the means of nuclei and published ring: the dilated mask minus the mask, within Otsu foreground.
 
     Parameters
     ----------
@@ -53,13 +53,13 @@ def published_means(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mean_within(images: Tensor, masks: Tensor) -> Tensor:
-    """Mean of each image (N, ...) over its mask, float32 (N,); NaN for an empty mask."""
+    """Return the mean of each image (N, ...) over its mask, float32 (N,); NaN for an empty mask."""
     masks = masks.to(images.dtype)
     return (images * masks).flatten(1).sum(1) / masks.flatten(1).sum(1)
 
 
 def area_and_centroid(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Area (B,) and centroid (B, 2) as column and row, pixels, of masks (B, 1, H, W); 0 for an empty one."""
+    """Return area (B,) and centroid (B, 2; column, row), pixels, of masks (B, 1, H, W); 0 for an empty one."""
     rows, columns = masks.sum((1, 3)), masks.sum((1, 2))
     area = rows.sum(1)
     first = [
@@ -69,6 +69,6 @@ def area_and_centroid(masks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def touches_border(masks: Tensor) -> Tensor:
-    """Whether a mask (N, 1, H, W) has a pixel on the image's border: bool (N,)."""
+    """Return whether a mask (N, 1, H, W) has a pixel on the image's border: bool (N,)."""
     inside = masks[..., 1:-1, 1:-1].flatten(1).sum(1)
     return masks.flatten(1).sum(1) > inside

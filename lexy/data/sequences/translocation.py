@@ -126,7 +126,7 @@ class Translocation(Protocol):
                 raise UserError(f"data.protocol.{name}={list(value)}: the lower end of the range comes first.")
 
     def select(self, images: Tensor, masks: Tensor) -> Tensor:
-        """See `Protocol.select`."""
+        """Return which stills have a central nucleus of usable size and brightness."""
         empty = masks.flatten(1).amax(1) == 0
         main = central_nucleus(torch.where(empty.view(-1, 1, 1, 1), 1.0, masks))
         share = main.flatten(1).mean(1)
@@ -136,7 +136,7 @@ class Translocation(Protocol):
         return ~empty & ~touches_border(main) & bright & (share >= self.area[0]) & (share <= self.area[1])
 
     def clips(self, images: Tensor, masks: Tensor, seed: int, clips: Sequence[int]) -> Sequences:
-        """See `Protocol.clips`."""
+        """Make one clip from each still."""
         device, draws = images.device, Draws(seed, clips)
         time = draws.uniform(self.start)[:, None] + torch.arange(self.frames) * self.interval
         grain = white_noise(draws.keys().to(device), 1, *images.shape[-2:])
@@ -149,7 +149,7 @@ class Translocation(Protocol):
         return Sequences(self._exposed(draws, time, light), nuclei[:, :, None], contrast)
 
     def _brightness(self, draws: Draws, time: Tensor, cells: Cells) -> Tensor:
-        """Of nucleus and cytoplasm in both layers: (B, 2, 2, T)."""
+        """Return the brightness of nucleus and cytoplasm in both layers: (B, 2, 2, T)."""
         onset, light = (draws.uniform(between)[:, None] for between in (self.onset, self.light))
         nucleus, cytoplasm = exchange(
             time[:, None],
@@ -167,7 +167,7 @@ class Translocation(Protocol):
         return torch.stack([nucleus, cytoplasm], dim=2) * expression[:, :, None, None]
 
     def _grids(self, draws: Draws, time: Tensor, cells: Cells, copied: Tensor, height: int, width: int) -> Tensor:
-        """Where each pixel of each layer comes from: float32 (B, 2, T, H, W, 2)."""
+        """Return where each pixel of each layer comes from: float32 (B, 2, T, H, W, 2)."""
         side = min(height, width)
         drift = smooth_paths(draws, time, self.period, 2, 2) * (self.drift * side)
         angle = smooth_paths(draws, time, self.period, 2) * math.radians(self.rotation)
@@ -184,12 +184,12 @@ class Translocation(Protocol):
         centre = cells.centre[:, None].expand(-1, 2, -1)
         target = centre + torch.stack([torch.zeros_like(aside), aside * (cells.radius * copied)[:, None]], dim=1)
         target = target[:, :, None] + drift.movedim(2, -1).float().to(device)
-        elastic = points.unflatten(2, (2, POINTS, POINTS)).movedim(-1, 2).float().to(device)
+        elastic = torch.unflatten(points, 2, (2, POINTS, POINTS)).movedim(-1, 2).float().to(device)
         linear, centre, target, elastic = (part.flatten(0, 1) for part in (linear, centre, target, elastic))
-        return sampling_grid(linear, centre, target, elastic, height, width).unflatten(0, (-1, 2))
+        return torch.unflatten(sampling_grid(linear, centre, target, elastic, height, width), 0, (-1, 2))
 
     def _exposed(self, draws: Draws, time: Tensor, light: Tensor) -> Tensor:
-        """Frames (B, T, 1, H, W) of the light from the cells (B, T, H, W)."""
+        """Return the frames (B, T, 1, H, W) that a camera takes of the cells' light (B, T, H, W)."""
         exposure, background = (draws.uniform(between)[:, None] for between in (self.exposure, self.background))
         remaining = (1 - draws.uniform(self.bleaching)[:, None]) ** ((time - time[:, :1]) / 60)
         focus = smooth_paths(draws, time, self.period).abs() * self.focus
@@ -222,7 +222,7 @@ def _composed(layers: Tensor, grids: Tensor, brightness: Tensor) -> tuple[Tensor
     flat = functional.grid_sample(
         layers.flatten(0, 1), grids.flatten(0, 1).flatten(1, 2), padding_mode="reflection", align_corners=False
     )
-    moved = flat.unflatten(2, (time, height)).unflatten(0, (-1, 2))  # (B, 2, 4, T, H, W)
+    moved = torch.unflatten(torch.unflatten(flat, 2, (time, height)), 0, (-1, 2))  # (B, 2, 4, T, H, W)
     nucleus, cytoplasm, mask, body = moved.unbind(2)
     behind = 1 - body[:, 0]
     light = nucleus * brightness[:, :, 0, :, None, None] + cytoplasm * brightness[:, :, 1, :, None, None]

@@ -1,6 +1,6 @@
 """From a recording as it lies in its files to frames and masks that networks take."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Protocol
 
@@ -8,13 +8,13 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from skimage.filters import threshold_li
 from skimage.measure import label, regionprops
 from skimage.registration import phase_cross_correlation
 from skimage.transform import resize
 
 from lexy.data.videos.recording import Recording
 from lexy.errors import UserError
+from lexy.images.intensity import FrameMinMax, Intensity, VideoPercentiles
 
 Images = NDArray[np.float32]
 Percent = Annotated[float, Ge(0), Le(100)]
@@ -42,21 +42,31 @@ class Prepared:
 
 
 class Preparation(Protocol):
-    """Cuts, scales and resizes a recording; a function of it alone."""
+    """Cuts, scales and resizes a recording; a function of it alone.
+
+    Attributes
+    ----------
+    intensity : Intensity
+        How frames are scaled, before they are cut and resized.
+    """
+
+    @property
+    def intensity(self) -> Intensity:
+        """How frames are scaled, before they are cut and resized."""
 
     def __call__(self, recording: Recording) -> Prepared:
-        """Prepare one recording; UserError where it cannot be."""
+        """Prepare one recording; raise UserError where it cannot be."""
 
     def settings(self) -> dict[str, Any]:
-        """Everything that decides what comes out, as plain values."""
+        """Return everything that decides what comes out, as plain values."""
 
 
 class PublishedPreparation:
     """As in the published study: each frame by itself.
 
-    Masks that are inverted, or inverted inside a one-pixel frame, are put right. Min-max to 0 … 1,
-    then a factor that brings the mean of what Li's threshold calls background to `background`. Central crop, resized by
-    nearest neighbour. The study cropped at random for training; here augmentation shifts instead.
+    Masks that are inverted, or inverted inside a one-pixel frame, are put right. Frames are scaled by
+    `lexy.images.intensity.FrameMinMax`. Central crop, resized by nearest neighbour. The study cropped at random for
+    training; here augmentation shifts instead.
 
     Parameters
     ----------
@@ -69,10 +79,10 @@ class PublishedPreparation:
     """
 
     def __init__(self, crop: Size | None = 512, size: Size = 128, background: Annotated[float, Gt(0)] = 0.01) -> None:
-        self.crop, self.size, self.background = crop, size, background
+        self.crop, self.size, self.intensity = crop, size, FrameMinMax(background)
 
     def __call__(self, recording: Recording) -> Prepared:
-        """See `Preparation`."""
+        """Prepare one recording."""
         height, width = recording.frames.shape[1:]
         side = min(height, width) if self.crop is None else self.crop
         if side > min(height, width):
@@ -83,26 +93,14 @@ class PublishedPreparation:
         top, left = (height - side) // 2, (width - side) // 2
         part = np.s_[top : top + side, left : left + side]
         shape = (self.size, self.size)
-        frames = [
-            resize(self._scaled(image, recording.name)[part], shape, order=0, anti_aliasing=False)
-            for image in recording.frames
-        ]
+        scaled = self.intensity.scaling(lambda: recording.frames, f"video {recording.name}")
+        frames = [resize(scaled(image)[part], shape, order=0, anti_aliasing=False) for image in recording.frames]
         masks = [resize(_mended(mask)[part], shape, order=0, anti_aliasing=False) for mask in recording.masks]
         return Prepared(np.stack(frames), np.stack(masks), recording.pixel_size * side / self.size)
 
     def settings(self) -> dict[str, Any]:
-        """See `Preparation.settings`."""
-        return {"kind": "published", "crop": self.crop, "size": self.size, "background": self.background}
-
-    def _scaled(self, image: NDArray[Any], name: str) -> Images:
-        values = image.astype(np.float64)
-        low, high = values.min(), values.max()
-        if not low < high:
-            raise UserError(f"video {name}: a frame has one value all over ({low:g}). Replace or remove it.")
-        dark = values < threshold_li(values)
-        values = (values - low) / (high - low)
-        mean = values[dark].mean() if dark.any() else 0.0
-        return (values * (self.background / mean if mean else 1.0)).astype(np.float32)
+        """Return everything that decides what comes out, as plain values."""
+        return {"kind": "published", "crop": self.crop, "size": self.size, **asdict(self.intensity)}
 
 
 class ModernPreparation:
@@ -135,14 +133,12 @@ class ModernPreparation:
     ) -> None:
         if not low < high:
             raise UserError(f"data.preparation: low={low} must be less than high={high}.")
-        self.window, self.size, self.low, self.high, self.reach = window, size, low, high, reach
+        self.window, self.size, self.reach, self.intensity = window, size, reach, VideoPercentiles(low, high)
 
     def __call__(self, recording: Recording) -> Prepared:
-        """See `Preparation`."""
-        dark, bright = np.percentile(recording.frames, [self.low, self.high])
-        if not dark < bright:
-            raise UserError(f"video {recording.name} has one value nearly all over ({dark:g}). Replace or remove it.")
-        scaled = ((recording.frames - dark) / (bright - dark)).clip(0, 1).astype(np.float32)
+        """Prepare one recording."""
+        scaling = self.intensity.scaling(lambda: recording.frames, f"video {recording.name}")
+        scaled = np.stack([scaling(frame) for frame in recording.frames])
         height, width = scaled.shape[1:]
         side = min(height, width) if self.window is None else self.window
         if side > min(height, width):
@@ -160,12 +156,12 @@ class ModernPreparation:
         return Prepared(np.stack(frames), np.stack(masks), recording.pixel_size * side / self.size)
 
     def settings(self) -> dict[str, Any]:
-        """See `Preparation.settings`."""
-        numbers = {"size": self.size, "low": self.low, "high": self.high, "reach": self.reach}
-        return {"kind": "modern", "window": self.window, **numbers}
+        """Return everything that decides what comes out, as plain values."""
+        numbers = {"window": self.window, "size": self.size, "reach": self.reach}
+        return {"kind": "modern", **numbers, **asdict(self.intensity)}
 
     def _corners(self, frames: Images, recording: Recording, side: int) -> list[tuple[int, int]]:
-        """Top left corner of the window in each frame."""
+        """Return the top left corner of the window in each frame."""
         room = np.array(frames.shape[1:]) - side
         if self.window is None:
             return [tuple(room // 2)] * len(frames)
@@ -176,7 +172,7 @@ class ModernPreparation:
         return [tuple(corner.round().astype(int)) for corner in [*before[:0:-1], *after]]
 
     def _followed(self, frames: Images, corner: Point, side: int) -> list[Point]:
-        """Corners of the window, from a first one on."""
+        """Follow the window from a first corner on; return the corner in each frame."""
         room, farthest, weight = np.array(frames.shape[1:]) - side, self.reach * side, _middle_weight(side)
         corners = [corner]
         for before, now in pairwise(gaussian_filter(frames, (0, side * BLUR, side * BLUR))):
@@ -191,7 +187,7 @@ class ModernPreparation:
 
 
 def _mended(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask as it was meant: not inverted, neither whole nor inside a one-pixel frame.
+    """Undo the inversion of a mask, as a whole or inside a one-pixel frame.
 
     It is inverted if its corner is set and so are most pixels. The study asked for the corner alone, which a nucleus
     that lies there sets as well.
@@ -204,27 +200,29 @@ def _mended(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _middlemost(mask: NDArray[np.bool_]) -> Point:
-    """Centroid (row, column) of the nucleus nearest to the middle; the middle itself without any."""
+    """Return the centroid (row, column) of the nucleus nearest to the middle; the middle itself without any."""
     middle = (np.array(mask.shape) - 1) / 2
     centroids = [np.array(region.centroid) for region in regionprops(label(mask))]
     return min(centroids, key=lambda centroid: float(np.hypot(*(centroid - middle))), default=middle)
 
 
 def _middle_weight(side: int) -> NDArray[np.float64]:
-    """Bell over a window, (side, side)."""
+    """Return a Gaussian bell over a window, (side, side)."""
     bell = np.exp(-0.5 * ((np.arange(side) - (side - 1) / 2) / (side * FOCUS)) ** 2)
     return np.outer(bell, bell)
 
 
 def _middle(frame: Images, corner: Point, weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A window of a frame, its middle weighted, of mean 0."""
+    """Return a window of a frame with its middle weighted, of mean 0."""
     (y, x), side = corner.round().astype(int), len(weight)
     part = frame[y : y + side, x : x + side]
-    return weight * (part - np.average(part, weights=weight))
+    centred: NDArray[np.float64] = part - np.average(part, weights=weight)
+    return weight * centred
 
 
 def _area_shares(side: int, size: int) -> NDArray[np.float64]:
-    """How much of each of `size` equal parts of an axis its `side` pixels cover: (size, side), rows of sum 1."""
+    """Return what share of each of `size` equal parts of an axis each of its `side` pixels covers: (size, side)."""
     ends, pixels = np.linspace(0, side, size + 1)[:, None], np.arange(side)
     covered = np.minimum(ends[1:], pixels + 1) - np.maximum(ends[:-1], pixels)
-    return covered.clip(0) * size / side
+    shares: NDArray[np.float64] = covered.clip(0) * size / side
+    return shares
