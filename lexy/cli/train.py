@@ -209,15 +209,16 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
     from lexy.config.build import build
     from lexy.runs.evaluation import evaluate_run
     from lexy.runs.tracking import recorded
-    from lexy.tasks.callbacks import EpochLog, FirstCheckpoint, WholeCheckpointIO
+    from lexy.tasks.callbacks import EpochLog, LastCheckpoint, WholeCheckpointIO
 
     last, best = folder / "last.ckpt", folder / "best.ckpt"
     with recorded(config, plain, folder, data, task) as (loggers, status):
-        callbacks = [EpochLog(folder / "metrics.csv"), FirstCheckpoint(last)]
+        callbacks = [EpochLog(folder / "metrics.csv")]
         for name, node in config.callbacks.items():
             if node is not None:  # callbacks.NAME=null switches one off
                 given = {"dirpath": str(folder)} if "ModelCheckpoint" in node["_target_"] else {}
                 callbacks.append(build(node, f"callbacks.{name}", **given))
+        callbacks.append(LastCheckpoint(last))
         trainer = build(
             config.trainer,
             "trainer",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins import TorchCheckpointIO
-from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.callbacks import Checkpoint
 
 from lexy.files import replacing
 
@@ -68,21 +68,44 @@ class EpochLog(Checkpoint):
             writer.writerows(rows)
 
 
-class FirstCheckpoint(Callback):
-    """A checkpoint before the first step, so that a run interrupted in its first epoch can be resumed as well.
+class LastCheckpoint(Checkpoint):
+    """The checkpoint that an interrupted run goes on from, written before the first step and after every epoch.
+
+    Lightning's `ModelCheckpoint(save_last=True)` writes only when it writes another one: an epoch that is not better
+    would be lost. Of the callbacks that look at an epoch's figures, this one has to be the last, for it keeps what they
+    know: the best score, how long early stopping has waited, and whether it has ended the training.
 
     Parameters
     ----------
     path : str or Path
-        Where the last checkpoint lies.
+        Where it lies.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.ended_early = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return whether a callback has ended the training, which Lightning forgets."""
+        return {"ended_early": self.ended_early}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        self.ended_early = state_dict["ended_early"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, unless training goes on from a checkpoint."""
-        if trainer.global_step == 0 and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        """Save a training that begins; do not train on after the end of one that is resumed."""
+        if trainer.global_step == 0:
+            self._save(trainer)
+        trainer.should_stop = self.ended_early
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, whether the epoch was better or not."""
+        self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.ended_early = trainer.should_stop
             trainer.save_checkpoint(self.path)
 
 
