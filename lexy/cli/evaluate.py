@@ -4,8 +4,9 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from annotated_types import Ge
 from omegaconf import DictConfig, OmegaConf
 
 from lexy.cli.hydra_app import run_command
@@ -31,6 +32,7 @@ class EvaluateConfig:
     allow: list[str]
     device: str
     sweep: SweepConfig
+    threads: Annotated[int, Ge(1)] | None = None
 
 
 def main() -> None:
@@ -50,8 +52,10 @@ def evaluate(config: DictConfig) -> None:
     from lexy.runs.evaluation import baselines, check_not_trained_on, checkpoint_files, draw, evaluate_split
     from lexy.runs.tracking import loggers_of
     from lexy.tasks.inference import Predictor
+    from lexy.threads import use_threads
 
     plain = resolved(config)
+    use_threads(config.get("threads"))
     data = build(config.data, "data")
     files = list(dict.fromkeys([config.checkpoint, *checkpoint_files(plain)]))
     if config.split == "test":

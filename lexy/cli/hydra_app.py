@@ -18,6 +18,7 @@ from lexy.files import written_nowhere
 from lexy.runs.identity import commit
 from lexy.sweeps.jobs import Results, begin, run_job
 from lexy.sweeps.plan import Combinations, planned, show_plan
+from lexy.threads import wait_passively
 
 if TYPE_CHECKING:
     from lexy.sweeps.search import Search
@@ -44,6 +45,7 @@ def run_command(
     combinations : lexy.sweeps.plan.Combinations
         Of a sweep.
     """
+    wait_passively()
     arguments = get_args_parser().parse_args()
     verbose = "HYDRA_FULL_ERROR" in os.environ or any(item.startswith("hydra.verbose=") for item in arguments.overrides)
     try:

@@ -44,6 +44,7 @@ class TrainConfig:
     label: str
     tags: list[str]
     sweep: SweepConfig
+    threads: Annotated[int, Ge(1)] | None = None
 
 
 def main() -> None:
@@ -74,8 +75,10 @@ def train(config: DictConfig) -> float:
     from lexy.runs.pretrained import record, start_from
     from lexy.runs.reproduce import same_data
     from lexy.runs.tracking import is_leader
+    from lexy.threads import use_threads
 
     plain = resolved(config)
+    use_threads(config.get("threads"))
     quieten_lightning()
     import pytorch_lightning as pl
 
@@ -210,6 +213,7 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
     from lexy.runs.evaluation import evaluate_run
     from lexy.runs.tracking import recorded
     from lexy.tasks.callbacks import EpochLog, LastCheckpoint, WholeCheckpointIO
+    from lexy.tasks.trainer import computes_with
 
     last, best = folder / "last.ckpt", folder / "best.ckpt"
     with recorded(config, plain, folder, data, task) as (loggers, status):
@@ -227,6 +231,8 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
             callbacks=callbacks,
             plugins=[WholeCheckpointIO()],
         )
+        if trainer.is_global_zero:
+            status.update(**computes_with(trainer))
         trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         if not best.exists():  # fast_dev_run saves nothing
             trainer.save_checkpoint(best)
