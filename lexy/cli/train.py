@@ -45,6 +45,7 @@ class TrainConfig:
     tags: list[str]
     sweep: SweepConfig
     threads: Annotated[int, Ge(1)] | None = None
+    checkpoint_minutes: Annotated[float, Ge(0)] | None = None
 
 
 def main() -> None:
@@ -222,7 +223,7 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
             if node is not None:  # callbacks.NAME=null switches one off
                 given = {"dirpath": str(folder)} if "ModelCheckpoint" in node["_target_"] else {}
                 callbacks.append(build(node, f"callbacks.{name}", **given))
-        callbacks.append(LastCheckpoint(last))
+        callbacks.append(LastCheckpoint(last, config.get("checkpoint_minutes")))
         trainer = build(
             config.trainer,
             "trainer",
@@ -255,6 +256,7 @@ def quieten_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     messages = ["does not have many workers", "could not find the monitored key", "exists and is not empty"]
     messages += ["command is available on your system but is not used"]  # of Slurm
+    messages += ["your dataloader is not resumable"]  # LastCheckpoint tells it where to begin
     for message in (*(f".*{text}.*" for text in messages), ".*LeafSpec.*is deprecated.*"):
         warnings.filterwarnings("ignore", message)
 

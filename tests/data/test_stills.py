@@ -43,6 +43,14 @@ def test_order_is_a_function_of_seed_and_epoch():
     assert list(chain.from_iterable(Batches(range(10), 4))) == list(range(10))
 
 
+def test_an_interrupted_epoch_goes_on_with_the_batches_that_are_left():
+    batches = Batches(range(10), 4, seed=3)
+    every = list(batches)
+    batches.done = 2
+    assert list(batches) == every[2:]
+    assert list(batches) == every  # the next epoch is whole again
+
+
 def test_splits_are_whole_and_by_field(phantom):
     rows = [set(phantom.rows(split)) for split in ("train", "val", "test")]
     assert sum(len(part) for part in rows) == len(set.union(*rows)) == len(phantom.stills.table)

@@ -9,7 +9,7 @@ import time
 import pandas as pd
 import pytest
 import torch
-from cli_runs import TINY, command, environment, run, run_forked
+from cli_runs import REPOSITORY, TINY, command, environment, run, run_forked
 
 pytestmark = pytest.mark.xdist_group("resume")  # they share the undisturbed runs
 
@@ -82,6 +82,17 @@ def epochs_to_do_again(folder) -> int:
     return logged - last["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
 
 
+def assert_same_figures(undisturbed, folder) -> None:
+    logs = [
+        pd.read_csv(place / "metrics.csv").drop(columns=["train/clips_per_second", "train/seconds"])
+        for place in (undisturbed, folder)
+    ]
+    assert logs[0]["epoch"].tolist() == list(range(6))  # early stopping ends the plateau there
+    pd.testing.assert_frame_equal(*logs, check_exact=True)
+    for name in ("val_summary.csv", "test_summary.csv"):
+        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
 def date_ahead(folder) -> None:
     """Make the files of a run look as they do once the clock has jumped back by a year."""
     status = folder / "status.json"
@@ -115,14 +126,21 @@ def test_resumed_run_equals_the_undisturbed_one(request, tmp_path, name, after_e
     assert done.returncode == 0, done.stderr
     assert [item.name for item in (tmp_path / "outputs" / "runs").iterdir()] == [undisturbed.name]
     assert json.loads((folder / "status.json").read_text())["seconds"] > 0
-    logs = [
-        pd.read_csv(place / "metrics.csv").drop(columns=["train/clips_per_second", "train/seconds"])
-        for place in (undisturbed, folder)
-    ]
-    assert logs[0]["epoch"].tolist() == list(range(6))  # early stopping ends the plateau there
-    pd.testing.assert_frame_equal(*logs, check_exact=True)
-    for name in ("val_summary.csv", "test_summary.csv", "test_frames.parquet"):
-        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert_same_figures(undisturbed, folder)
+    assert (folder / "test_frames.parquet").read_bytes() == (undisturbed / "test_frames.parquet").read_bytes()
+
+
+def test_a_run_that_was_killed_within_an_epoch_goes_on_with_the_next_batch(undisturbed, tmp_path):
+    arguments = [*ARGUMENTS, "checkpoint_minutes=0", "+callbacks.kill._target_=failing.KillWithinEpoch"]
+    paths = f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'tests' / 'sweeps'}"
+    assert run_forked(tmp_path, "train", *arguments, PYTHONPATH=paths).returncode == -signal.SIGKILL
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    loops = torch.load(folder / "last.ckpt", weights_only=True)["loops"]["fit_loop"]
+    assert loops["epoch_progress"]["current"]["processed"] == 1
+    assert loops["epoch_loop.batch_progress"]["current"]["ready"] == 1
+    done = run_forked(tmp_path, "train", *arguments, "resume=auto", PYTHONPATH=paths)
+    assert done.returncode == 0, done.stderr
+    assert_same_figures(undisturbed, folder)
 
 
 def test_without_resume_a_second_run_gets_a_folder_of_its_own(undisturbed):

@@ -4,6 +4,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch.utils.data import DataLoader
 
+from lexy.errors import UserError
 from lexy.tasks.callbacks import LastCheckpoint, WholeCheckpointIO
 
 
@@ -24,7 +25,7 @@ class Plateau(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def fit(folder, *callbacks, resume=False, **settings):
+def fit(folder, *callbacks, resume=False, minutes=None, **settings):
     """A training whose checkpoints lie in a folder; the epochs that it began, and its trainer."""
     begun = []
     clock = pl.callbacks.LambdaCallback(on_train_epoch_start=lambda trainer, _: begun.append(trainer.current_epoch))
@@ -34,13 +35,19 @@ def fit(folder, *callbacks, resume=False, **settings):
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[clock, best, *callbacks, LastCheckpoint(folder / "last.ckpt")],
+        callbacks=[clock, best, *callbacks, LastCheckpoint(folder / "last.ckpt", minutes)],
         plugins=[WholeCheckpointIO()],
         **settings,
     )
     loader = DataLoader(torch.ones(4, 1), batch_size=2)
     trainer.fit(Plateau(), loader, loader, ckpt_path=folder / "last.ckpt" if resume else None, weights_only=True)
     return begun, trainer
+
+
+def test_an_epoch_whose_batches_cannot_begin_in_its_middle_is_not_saved_there(tmp_path):
+    with pytest.raises(UserError, match="checkpoint_minutes"):
+        fit(tmp_path, minutes=0, max_epochs=1)
+    assert not list(tmp_path.iterdir())
 
 
 def last(folder):
