@@ -218,7 +218,7 @@ def _run(config: DictConfig, plain: dict[str, Any], folder: Path, data: Any, tas
 
     last, best = folder / "last.ckpt", folder / "best.ckpt"
     with recorded(config, plain, folder, data, task) as (loggers, status):
-        callbacks = [EpochLog(folder / "metrics.csv")]
+        callbacks: list[Any] = [EpochLog(folder / "metrics.csv")]
         for name, node in config.callbacks.items():
             if node is not None:  # callbacks.NAME=null switches one off
                 given = {"dirpath": str(folder)} if "ModelCheckpoint" in node["_target_"] else {}

@@ -30,7 +30,7 @@ class Trainer(pl.Trainer):
         As Lightning's trainer takes them.
     """
 
-    @wraps(pl.Trainer.__init__)  # a config is checked against the signature
+    @wraps(pl.Trainer.__init__)  # type: ignore[misc]  # a config is checked against the signature
     def __init__(self, **settings: Any) -> None:
         device = device_type(settings.get("accelerator", "auto"))
         if settings.get("precision") == "auto":
