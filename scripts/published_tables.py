@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 AXES = ["model=unet,tracknet,siamnet", "backbone=vanilla,vgg16,resnet34", "loss=dice,bce,combined"]
-SMALL = ["optimizer.lr=1e-3", "trainer.precision=bf16-mixed", "trainer.enable_progress_bar=false", "launcher=joblib"]
+SMALL = ["optimizer.lr=1e-3", "trainer.precision=auto", "trainer.enable_progress_bar=false", "launcher=joblib"]
 SMALL_STILLS = ["data=phantom", "data.fields=24", "data.size=128", "data.crop_size=32", "data.batch_size=8"]
 SMALL_CLIPS = ["data/stills=phantom", *(item.replace("data.", "data.stills.") for item in SMALL_STILLS[1:4])]
 SMALL_VIDEOS = ["trainer.max_epochs=2", "training.frames=4"]

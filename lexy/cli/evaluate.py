@@ -4,8 +4,9 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from annotated_types import Ge
 from omegaconf import DictConfig, OmegaConf
 
 from lexy.cli.hydra_app import run_command
@@ -36,6 +37,7 @@ class EvaluateConfig:
     allow: list[str]
     device: str
     sweep: SweepConfig
+    threads: Annotated[int, Ge(1)] | None = None
 
 
 def main() -> None:
@@ -56,8 +58,10 @@ def evaluate(config: DictConfig) -> None:
     from lexy.runs.evaluation import baselines, check_not_trained_on, checkpoint_files, draw_pictures, evaluate_split
     from lexy.runs.tracking import build_loggers
     from lexy.tasks.inference import Predictor
+    from lexy.threads import use_threads
 
     plain = resolved(config)
+    use_threads(config.get("threads"))
     data = checked(build(config.data, "data"))
     files = list(dict.fromkeys([config.checkpoint, *checkpoint_files(plain)]))
     if config.split == "test":

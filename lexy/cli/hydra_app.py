@@ -18,10 +18,12 @@ from lexy.config.hydra_internals import parse_arguments
 from lexy.errors import UserError, as_user_error, print_error
 from lexy.sweeps.command import Command
 from lexy.sweeps.jobs import run_sweep
+from lexy.threads import wait_passively
 
 
 def run_command(command: Command) -> None:
     """Run a Hydra command to its end and leave the process with its exit status."""
+    wait_passively()
     arguments = parse_arguments()
     verbose = "HYDRA_FULL_ERROR" in os.environ or any(item.startswith("hydra.verbose=") for item in arguments.overrides)
     try:

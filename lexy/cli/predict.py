@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lexy.errors import UserError
+from lexy.threads import use_threads, wait_passively
 
 if TYPE_CHECKING:
     from lexy.evaluation.replicates import Entry
@@ -29,12 +30,14 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
+    wait_passively()
     parser = _parser()
     given = parser.parse_args(arguments)
     if bool(given.video) == bool(given.table):
         parser.error("give either a VIDEO, or several by --table CSV")
     if given.table and given.mask:
         parser.error("--mask belongs to one video: give it in a column mask of the table, FRAME=FILE")
+    use_threads(given.threads)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of everything that removes temporary files
     try:
         if given.film == "mp4" and not find_spec("imageio_ffmpeg"):
@@ -89,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--wandb", metavar="PROJECT", help="record each video for Weights & Biases too, offline; lexy-sync uploads"
     )
+    parser.add_argument(
+        "--threads", type=_at_least_one, metavar="N", help="cores to use (default: OMP_NUM_THREADS, or all)"
+    )
     parser.add_argument("--allow", action="append", default=[], metavar="PACKAGE", help="whose networks may be built")
     return parser
 
@@ -104,6 +110,13 @@ def _segmenter(given: argparse.Namespace) -> "Segmenter":
     import lexy
 
     return lexy.Segmenter(given.checkpoint, given.device, given.allow)
+
+
+def _at_least_one(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
 
 
 def _predict_one(given: argparse.Namespace) -> None:

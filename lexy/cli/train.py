@@ -46,6 +46,8 @@ class TrainConfig:
     label: str
     tags: list[str]
     sweep: SweepConfig
+    threads: Annotated[int, Ge(1)] | None = None
+    checkpoint_minutes: Annotated[float, Ge(0)] | None = None
 
 
 def main() -> None:
@@ -85,8 +87,10 @@ def train(config: DictConfig) -> float:
     from lexy.runs.pretrained import load_pretrained, record_transfer
     from lexy.runs.reproduce import evaluation_overrides
     from lexy.runs.tracking import quieten_lightning
+    from lexy.threads import use_threads
 
     plain = resolved(config)
+    use_threads(config.get("threads"))
     quieten_lightning()
     import pytorch_lightning as pl
 
@@ -136,15 +140,17 @@ def _run(
     from lexy.config.build import build
     from lexy.runs.evaluation import evaluate_run
     from lexy.runs.tracking import tracked_run
-    from lexy.tasks.callbacks import EpochLog, FirstCheckpoint, WholeCheckpointIO
+    from lexy.tasks.callbacks import EpochLog, LastCheckpoint, WholeCheckpointIO
+    from lexy.tasks.trainer import computes_with
 
     last, best = folder / "last.ckpt", folder / "best.ckpt"
     with tracked_run(config, plain, folder, data, task) as (loggers, status):
-        callbacks = [EpochLog(folder / "metrics.csv"), FirstCheckpoint(last)]
+        callbacks: list[Any] = [EpochLog(folder / "metrics.csv")]
         for name, node in config.callbacks.items():
             if node is not None:  # callbacks.NAME=null switches one off
                 given = {"dirpath": str(folder)} if "ModelCheckpoint" in node["_target_"] else {}
                 callbacks.append(build(node, f"callbacks.{name}", **given))
+        callbacks.append(LastCheckpoint(last, config.get("checkpoint_minutes")))
         trainer = build(
             config.trainer,
             "trainer",
@@ -153,6 +159,8 @@ def _run(
             callbacks=callbacks,
             plugins=[WholeCheckpointIO()],
         )
+        if trainer.is_global_zero:
+            status.update(**computes_with(trainer))
         trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         if not best.exists():  # fast_dev_run saves nothing
             trainer.save_checkpoint(best)

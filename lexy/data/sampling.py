@@ -26,6 +26,7 @@ class Batches(Sampler[list[int]]):
     def __init__(self, rows: Sequence[int], batch_size: int, seed: int | None = None, *, shared: bool = False) -> None:
         self.rows, self.batch_size, self.seed, self.epoch = list(rows), batch_size, seed, 0
         self.shared = shared
+        self.done = 0  # batches of the epoch that training had seen when it was interrupted
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch that begins; Lightning calls this."""
@@ -41,7 +42,8 @@ class Batches(Sampler[list[int]]):
             rows = [rows[index] for index in order]
         batches = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
         count, rank = self._processes()
-        for index in range(len(self)):  # every process gets as many, or they would wait for each other for ever
+        first, self.done = self.done, 0
+        for index in range(first, len(self)):  # every process gets as many, or they would wait for each other for ever
             yield batches[(index * count + rank) % len(batches)]
 
     def _processes(self) -> tuple[int, int]:

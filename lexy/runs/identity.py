@@ -11,7 +11,7 @@ from lexy.config.check import resolved
 from lexy.files import fingerprint, sha256
 
 # What a run is called, where it lies and who watches it does not change what it computes.
-NOT_IDENTITY = {"name", "label", "tags", "paths", "logger", "resume", "sweep"}
+NOT_IDENTITY = {"name", "label", "tags", "paths", "logger", "resume", "sweep", "threads", "checkpoint_minutes"}
 FILES_OF_WEIGHTS = {"weights", "checkpoint", "pretrained", "frame_network", "path"}
 
 

@@ -31,6 +31,7 @@ def quieten_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     messages = ["does not have many workers", "could not find the monitored key", "exists and is not empty"]
     messages += ["command is available on your system but is not used"]  # of Slurm
+    messages += ["your dataloader is not resumable"]  # LastCheckpoint tells it where to begin
     for message in (*(f".*{text}.*" for text in messages), ".*LeafSpec.*is deprecated.*"):
         warnings.filterwarnings("ignore", message)
 

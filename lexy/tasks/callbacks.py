@@ -1,13 +1,16 @@
 """Callbacks: the epoch log that is only ever appended to, and checkpoints that are whole or not there."""
 
 import csv
+import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins import TorchCheckpointIO
-from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.callbacks import Checkpoint
 
+from lexy.data.sampling import Batches
+from lexy.errors import UserError
 from lexy.files import replacing
 
 
@@ -68,22 +71,73 @@ class EpochLog(Checkpoint):
             writer.writerows(rows)
 
 
-class FirstCheckpoint(Callback):
-    """A checkpoint before the first step, so that a run interrupted in its first epoch can be resumed as well.
+class LastCheckpoint(Checkpoint):
+    """The checkpoint that an interrupted run goes on from, written before the first step and after every epoch.
+
+    Lightning's `ModelCheckpoint(save_last=True)` writes only when it writes another one: an epoch that is not better
+    would be lost. Of the callbacks that look at an epoch's figures, this one has to be the last, for it keeps what they
+    know: the best score, how long early stopping has waited, and whether it has ended the training.
 
     Parameters
     ----------
     path : str or Path
-        Where the last checkpoint lies.
+        Where it lies.
+    minutes : float, optional
+        It is also written within an epoch, so long after the last time. Training goes on with the next batch then.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, minutes: float | None = None) -> None:
+        self.path, self.minutes = Path(path), minutes
+        self.ended_early = False
+        self._saved = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return whether a callback has ended the training, which Lightning forgets."""
+        return {"ended_early": self.ended_early}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        self.ended_early = state_dict["ended_early"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, unless training goes on from a checkpoint."""
-        if trainer.global_step == 0 and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        """Save a training that begins; let one that is resumed begin where it was, or not at all if it had ended.
+
+        Raises
+        ------
+        UserError
+            The batches of an epoch cannot begin in its middle.
+        """
+        loop = trainer.fit_loop
+        if self.minutes is not None or loop.restarted_mid_epoch:
+            sampler = getattr(trainer.train_dataloader, "sampler", None)
+            if not isinstance(sampler, Batches):
+                raise UserError(
+                    "checkpoint_minutes: an epoch can be resumed in its middle only where its batches are dealt out by "
+                    "lexy's Batches. Give checkpoint_minutes=null."
+                )
+            sampler.done = loop.epoch_loop.batch_progress.current.ready if loop.restarted_mid_epoch else 0
+        if trainer.global_step == 0:
+            self._save(trainer)
+        trainer.should_stop = self.ended_early
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save between two steps of the optimiser, if it is time."""
+        if self.minutes is None or trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        if trainer.strategy.broadcast(time.monotonic() - self._saved >= 60 * self.minutes):
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, whether the epoch was better or not."""
+        self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.ended_early = trainer.should_stop
             trainer.save_checkpoint(self.path)
+            self._saved = time.monotonic()
 
 
 class WholeCheckpointIO(TorchCheckpointIO):

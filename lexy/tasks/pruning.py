@@ -16,7 +16,7 @@ class Pruning(Checkpoint):
     Hydra's config of the running job.
 
     A `Checkpoint` by kind only: Lightning calls these after the module has logged what describes the epoch, in their
-    order in the list, so the epoch is written down and saved by then.
+    order in the list, so the epoch is written down by then.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -87,6 +87,7 @@ class SegmentationTask(pl.LightningModule):
         self.validation_metrics = EpochMetrics()
         self._norms: list[Tensor] = []
         self._clips = 0
+        self._loss_sum = torch.zeros(())
         self._epoch_start = 0.0
         self.train()  # Lightning takes the modes as they are, and frozen parts have their own
 
@@ -109,7 +110,8 @@ class SegmentationTask(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's clock and sums."""
-        self._clips, self._norms, self._epoch_start = 0, [], time.monotonic()
+        self._clips, self._loss_sum = 0, torch.zeros((), device=self.device)
+        self._norms, self._epoch_start = [], time.monotonic()
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
         """Loss over what the way of training makes of an augmented batch."""
@@ -122,7 +124,7 @@ class SegmentationTask(pl.LightningModule):
         loss = torch.stack([self._loss(term.maps, term.target) * (term.weight / total) for term in terms]).sum()
         count = len(clip["video"])
         self._clips += count
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=count, sync_dist=True)
+        self._loss_sum = self._loss_sum + loss.detach() * count
         return loss
 
     def _loss(self, maps: Maps, target: Target) -> Tensor:
@@ -138,10 +140,17 @@ class SegmentationTask(pl.LightningModule):
         """Log what describes the epoch."""
         seconds = time.monotonic() - self._epoch_start
         norm = float(torch.stack(self._norms).mean()) if self._norms else math.nan
+        loss, clips = self._sums()
+        self.log("train/loss", loss / clips, prog_bar=True)
         self.log("train/gradient_norm", norm)
         self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
         self.log("train/seconds", seconds)
-        self.log("train/clips_per_second", self._clips * self.trainer.world_size / seconds)
+        self.log("train/clips_per_second", clips / seconds)
+
+    def _sums(self) -> Tensor:
+        """Return the epoch's loss, summed over clips, and their number, of all processes: (2,)."""
+        own = torch.stack([self._loss_sum, self._loss_sum.new_tensor(self._clips)])
+        return cast(Tensor, self.all_gather(own)).view(-1, 2).sum(dim=0)
 
     def validation_step(self, clip: Clip, batch_idx: int) -> None:
         """Log the loss and measure the labelled frames."""
@@ -158,5 +167,18 @@ class SegmentationTask(pl.LightningModule):
         self.validation_metrics.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what rebuilds the network without its config."""
+        """Keep what rebuilds the network without its config, and what an epoch in its middle has come to."""
         checkpoint[checkpoints.KEY] = self.facts
+        loss, clips = self._sums().tolist()
+        norms, seconds = [float(norm) for norm in self._norms], time.monotonic() - self._epoch_start
+        checkpoint["epoch_so_far"] = {"loss": loss, "clips": int(clips), "norms": norms, "seconds": seconds}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the sums of an epoch; those of all processes are the first one's."""
+        so_far = checkpoint.get("epoch_so_far")
+        if so_far is None:  # an older checkpoint, at the end of an epoch
+            return
+        self._norms = [torch.tensor(norm, device=self.device) for norm in so_far["norms"]]
+        self._epoch_start = time.monotonic() - so_far["seconds"]
+        if self.global_rank == 0:
+            self._loss_sum, self._clips = torch.tensor(so_far["loss"], device=self.device), so_far["clips"]

@@ -28,6 +28,8 @@ MISTAKES = [
     ("train", ["search=learning"], ["search=", "Give -m too"]),
     ("train", ["resume=maybe"], ["resume='maybe'", "'never' or 'auto'"]),
     ("train", ["seed=-1"], ["seed=-1"]),
+    ("train", ["threads=0"], ["threads=0", "greater than or equal to 1"]),
+    ("train", ["trainer.precision=fast"], ["trainer.precision='fast'", "'auto'"]),
     ("train", ["backbone=smp", "backbone.encoder=resnet35"], ["encoder='resnet35'", "resnet34"]),
     ("train", ["backbone=resnet34", "backbone.weights=gone.pth"], ["gone.pth", "no such file"]),
     ("train", ["model._target_=os.system"], ["model"]),

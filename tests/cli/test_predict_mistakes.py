@@ -84,6 +84,12 @@ def test_a_mistake_is_no_traceback(work):
     assert done.stderr.splitlines() == ["error: none.tif: there is no such file or folder"]
 
 
+def test_threads_are_at_least_one(work, capsys):
+    with pytest.raises(SystemExit):
+        main(["v.ome.tif", *HOW, "--output", "bad", "--threads", "0"])
+    assert "argument --threads: 0 is less than 1" in capsys.readouterr().err
+
+
 def test_an_unknown_scale_says_what_to_give(work, monkeypatch):
     monkeypatch.chdir(work)
     with pytest.raises(SystemExit) as ended:

@@ -30,6 +30,22 @@ def test_a_run_leaves_everything_in_its_folder(trained):
         assert Image.open(folder / "panels" / f"{case}.png").size[0] > 500
 
 
+def test_a_run_says_what_it_computes_with(trained):
+    status = json.loads((trained[1] / "status.json").read_text())
+    assert [status[key] for key in ("device", "precision", "threads")] == ["cpu", "32-true", 1]
+    assert "device: cpu, precision: 32-true, threads: 1" in (trained[1] / "run.log").read_text()
+
+
+def test_the_device_that_is_there_and_the_number_of_threads_may_be_asked_for(tmp_path):
+    done = run_forked(tmp_path, "train", *TINY, "trainer=auto", "threads=3", "debug=fast_dev_run")
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    status = json.loads((folder / "status.json").read_text())
+    assert status["device"].startswith(("cpu", "cuda", "mps"))
+    assert status["threads"] == 3
+    assert yaml.safe_load((folder / "resolved.yaml").read_text())["trainer"]["precision"] == "auto"
+
+
 def test_the_console_says_what_came_out_and_that_it_is_phantom_data(trained):
     _, folder, printed = trained
     assert "PHANTOM DATA" in printed

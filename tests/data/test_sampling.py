@@ -19,6 +19,14 @@ def test_order_is_a_function_of_seed_and_epoch():
     assert list(chain.from_iterable(Batches(range(10), 4))) == list(range(10))
 
 
+def test_an_interrupted_epoch_goes_on_with_the_batches_that_are_left():
+    batches = Batches(range(10), 4, seed=3)
+    every = list(batches)
+    batches.done = 2
+    assert list(batches) == every[2:]
+    assert list(batches) == every  # the next epoch is whole again
+
+
 def test_an_endless_epoch_goes_on_where_the_one_before_it_ended():
     endless, again = (Numbers(7, 5, 2, endless=endless) for endless in (True, False))
     assert list(endless) == list(again) == [[7, 8], [9, 10], [11]]

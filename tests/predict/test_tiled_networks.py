@@ -13,7 +13,7 @@ from lexy.networks.tracknet import TrackNet
 from lexy.networks.unet import UNet
 from lexy.networks.vanilla import Vanilla
 from lexy.predict import processors
-from lexy.predict.scale import Brightness, Field, Scale
+from lexy.predict.scale import Field, Scale
 from lexy.predict.tiled_networks import TiledClips, TiledRecurrence, tiled
 from lexy.predict.tiles import Tiles
 
@@ -110,7 +110,7 @@ def test_every_network_goes_over_a_field_of_one_tile_as_over_a_clip(build, proce
 
 
 def field_of(frames):
-    return Field(MemoryVideo(frames.numpy()), Scale(1, 10), Brightness(0, 1))
+    return Field(MemoryVideo(frames.numpy()), Scale(1, 10), lambda frame: frame)
 
 
 def clips_of(network, tiles, processor, folder, progress=lambda *_: None):

@@ -27,6 +27,7 @@ def test_where_a_run_lies_and_who_watches_it_is_no_part_of_its_identity():
         {"name": "sweep"},
         {"tags": ["a"]},
         {"resume": "auto"},
+        {"threads": 2},
     ]
     assert {digits(**other) for other in others} == {digits()}
 

@@ -42,6 +42,16 @@ class Fail(Callback):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+class KillWithinEpoch(Callback):
+    """Kill the job once, after the second batch of its second epoch."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        marker = Path(trainer.default_root_dir) / "once"
+        if (trainer.current_epoch, batch_idx) == (1, 1) and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Slow(Callback):
     """Epochs that take a while, so that a test can do something meanwhile."""
 

@@ -7,7 +7,19 @@ from typing import Any
 from lexy.files import fingerprint
 
 # What a run is called, where it lies and who watches it. Its seed and fold are told apart from what varies.
-NOT_COMPARED = {"name", "label", "tags", "paths", "logger", "resume", "hydra", "seed", "allow"}
+NOT_COMPARED = {
+    "name",
+    "label",
+    "tags",
+    "paths",
+    "logger",
+    "resume",
+    "hydra",
+    "seed",
+    "allow",
+    "threads",
+    "checkpoint_minutes",
+}
 MANY = 4  # settings of one group; more of them are called by the group's choice, where that is known
 ABSENT = "–"
 
