@@ -91,7 +91,8 @@ def _built(name: str, in_channels: int, arguments: dict[str, Any]) -> nn.Module:
     if name not in fitting:
         raise UserError(f"network={name!r} does not fit, or is not MONAI's. These fit: {', '.join(sorted(fitting))}.")
     try:
-        return fitting[name](spatial_dims=2, in_channels=in_channels, out_channels=1, **arguments)
+        whole: nn.Module = fitting[name](spatial_dims=2, in_channels=in_channels, out_channels=1, **arguments)
+        return whole
     except (TypeError, ValueError, LookupError, AssertionError) as error:
         raise UserError(f"MONAI's {name} cannot be built with arguments={arguments!r}: {error}") from error
 
