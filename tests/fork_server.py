@@ -17,7 +17,6 @@ PRELOADED = [
     "lexy.runs.evaluation",
     "lexy.tasks.segmentation",
     "lexy.data.stills",
-    "kornia.filters",
     "matplotlib.pyplot",
 ]
 TIME_LIMIT = 240  # seconds

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,12 +10,13 @@ from torch.nn import functional
 from torch.nn.functional import pad
 
 TRUNCATE = 4.0  # standard deviations, as in SciPy
+Border = Literal["nearest", "mirror"]
 
 Reach = TypeVar("Reach", int, float)
 
 
-def blur(images: Tensor, sigma: float | Tensor) -> Tensor:
-    """Blur with a Gaussian; the border pixels are repeated outwards.
+def blur(images: Tensor, sigma: float | Tensor, border: Border = "nearest", radius: int | None = None) -> Tensor:
+    """Blur with a Gaussian, as SciPy does.
 
     Two products with banded matrices: on small images faster than convolutions, and each image may have its own width.
 
@@ -24,6 +25,10 @@ def blur(images: Tensor, sigma: float | Tensor) -> Tensor:
     images : Tensor, float (N, ..., H, W)
     sigma : float or Tensor (N,)
         Standard deviation in pixels, not negative; 0 leaves an image as it is.
+    border : {'nearest', 'mirror'}
+        What lies outside: the border pixels repeated, or the image mirrored about their centres.
+    radius : int, optional
+        Where the Gaussian is cut off, pixels; at 4 standard deviations of each image, if left out.
 
     Returns
     -------
@@ -32,25 +37,36 @@ def blur(images: Tensor, sigma: float | Tensor) -> Tensor:
     """
     height, width = images.shape[-2:]
     widths = torch.as_tensor(sigma, dtype=images.dtype, device=images.device).reshape(-1)
-    down = blur_matrix(height, widths)
-    across = down if height == width else blur_matrix(width, widths)
+    down = blur_matrix(height, widths, border, radius)
+    across = down if height == width else blur_matrix(width, widths, border, radius)
     shape = (len(widths), *[1] * (images.dim() - 3)) if len(widths) > 1 else ()
     return down.view(*shape, height, height) @ images @ across.view(*shape, width, width).mT
 
 
-def blur_matrix(length: int, sigma: Tensor) -> Tensor:
-    """Return the Gaussian blur of a line as a matrix for each of N widths: (N, length, length), rows of sum 1."""
+def blur_matrix(length: int, sigma: Tensor, border: Border = "nearest", radius: int | None = None) -> Tensor:
+    """Return the Gaussian blur of a line as a matrix for each of N widths, (N, length, length), rows of sum 1."""
     index = torch.arange(length, device=sigma.device, dtype=sigma.dtype)
-    largest = int(TRUNCATE * float(sigma.max()) + 0.5)
+    largest = int(TRUNCATE * float(sigma.max()) + 0.5) if radius is None else radius
     taps = torch.arange(-largest, largest + 1, device=sigma.device, dtype=sigma.dtype)
     spread = sigma[:, None].clamp(min=1e-3)
-    weights = torch.exp(-0.5 * (taps / spread) ** 2) * (taps.abs() <= torch.floor(TRUNCATE * spread + 0.5))
+    weights = torch.exp(-0.5 * (taps / spread) ** 2)
+    if radius is None:
+        weights = weights * (taps.abs() <= torch.floor(TRUNCATE * spread + 0.5))
     weights = weights / weights.sum(1, keepdim=True)
-    source = (index[:, None] + taps).clamp(0, length - 1).long()
+    source = _inside(index[:, None] + taps, length, border).long()
     matrix = torch.zeros(len(sigma), length, length, device=sigma.device, dtype=sigma.dtype)
     return matrix.scatter_add_(
         2, source.expand(len(sigma), -1, -1), weights[:, None, :].expand(-1, length, -1).contiguous()
     )
+
+
+def _inside(position: Tensor, length: int, border: Border) -> Tensor:
+    """Return the positions on a line whose values stand for given ones, of which some lie outside."""
+    if border == "nearest":
+        return position.clamp(0, length - 1)
+    period = max(2 * (length - 1), 1)
+    position = position.remainder(period)
+    return torch.minimum(position, period - position)
 
 
 def dilate_box(masks: Tensor, reach: int) -> Tensor:

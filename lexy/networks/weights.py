@@ -113,7 +113,7 @@ def set_in_channels(encoder: Any, channels: int, rule: FirstConv, *, pretrained:
             if weight is not None:
                 new.weight.copy_(weight)
     setattr(parent, name, new)
-    if hasattr(encoder, "_out_channels"):  # smp's decoders are told the number of input channels by it
+    if hasattr(encoder, "_out_channels") and encoder._out_channels[0] == 3:  # smp's first feature is the input
         encoder._out_channels = [channels, *encoder._out_channels[1:]]
 
 

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Interval
-from kornia.filters import gaussian_blur2d
 from torch import Generator, Tensor
 from torch.nn import functional
 
 from lexy.clip import Clip
+from lexy.images.filters import blur
 from lexy.randomness import generator
 
 Probability = Annotated[float, Interval(ge=0, le=1)]
@@ -181,10 +181,8 @@ def _blurred(frames: Tensor, sigma: Tensor) -> Tensor:
     chosen = sigma > 0
     if not chosen.any():
         return frames
-    time, size = frames.shape[1], 2 * math.ceil(3 * float(sigma.max())) + 1
-    sigma = sigma[chosen].repeat_interleave(time).to(frames.device)
-    chosen = chosen.to(frames.device)
-    blurred = gaussian_blur2d(frames[chosen].flatten(0, 1), (size, size), sigma[:, None].expand(-1, 2))
+    radius = math.ceil(3 * float(sigma.max()))
+    sigma, chosen = sigma[chosen].to(frames.device), chosen.to(frames.device)
     frames = frames.clone()
-    frames[chosen] = blurred.unflatten(0, (-1, time))
+    frames[chosen] = blur(frames[chosen], sigma, border="mirror", radius=radius)
     return frames

@@ -109,10 +109,11 @@ def test_tab_completion_knows_groups_and_options(tmp_path):
     assert "trainer.max_epochs=" in completed("trainer.max_e")
 
 
-@pytest.mark.parametrize("backbone", ["vanilla", "vgg16", "resnet34", "smp"])
+@pytest.mark.parametrize("backbone", ["vanilla", "vgg16", "resnet34", "smp", "monai"])
 def test_every_backbone_runs_one_batch_with_every_extra(backbone, tmp_path):
     sizes = [item for item in TINY if not item.startswith("backbone")]
-    small = {"vanilla": "width=4", "vgg16": "bottleneck=32", "resnet34": "bottleneck=64", "smp": "width=4"}[backbone]
+    widths = {"vgg16": "bottleneck=32", "resnet34": "bottleneck=64", "monai": "arguments={features: [4,4,4,4,4,4]}"}
+    small = widths.get(backbone, "width=4")
     extras = ["trainer.precision=bf16-mixed", "task.channels_last=true", "augmentation.blur=1", "scheduler=one_cycle"]
     done = run_forked(
         tmp_path, "train", f"backbone={backbone}", f"backbone.{small}", *sizes, *extras, "debug=fast_dev_run"

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lexy.networks.backbone import pad_to_multiple
+from lexy.networks.monai import MONAI
 from lexy.networks.movenet import MoveNet
 from lexy.networks.propagation import detached
 from lexy.networks.resnet34 import ResNet34
@@ -27,6 +28,7 @@ BACKBONES = {
     "resnet34": partial(ResNet34, bottleneck=64),
     "smp": partial(SMP, encoder="tu-mobilenetv3_small_050", width=4),
     "smp-vgg": partial(SMP, encoder="vgg11", width=4),
+    "monai": partial(MONAI, arguments={"features": [4, 4, 8, 8, 8, 4]}),
 }
 NETWORKS = {
     "unet": UNet,
@@ -167,6 +169,8 @@ def test_two_branches_join_at_the_deepest_map(name):
         current, reference = backbone.encode(x), backbone.encode(x)
         logits = backbone.decode([*current[:-1], torch.cat([current[-1], reference[-1]], dim=1)])
     assert logits.shape == (1, 1, 64, 64)
+    assert tuple(feature.shape[1] for feature in current) == backbone.channels
+    assert current[-1].shape[-1] == 64 // backbone.stride
 
 
 def test_padding_repeats_the_last_row_and_column():

@@ -35,6 +35,22 @@ def test_blur_is_scipys(sigma, size, seed):
 
 
 @settings(max_examples=20)
+@given(
+    sigma=st.lists(st.floats(0.05, 4), min_size=1, max_size=3),
+    size=st.tuples(st.integers(8, 30), st.integers(8, 30)),
+    radius=st.integers(0, 12),
+    border=st.sampled_from(["nearest", "mirror"]),
+)
+def test_a_blur_that_is_cut_off_and_mirrored_is_scipys(sigma, size, radius, border):
+    images = torch.rand(len(sigma), 2, 1, *size, generator=torch.Generator().manual_seed(0))
+    blurred = blur(images, torch.tensor(sigma), border, radius)
+    for clip, out, width in zip(images[:, :, 0].numpy(), blurred[:, :, 0].numpy(), sigma, strict=True):
+        for image, result in zip(clip, out, strict=True):
+            expected = ndimage.gaussian_filter(image, np.float32(width), mode=border, radius=radius)
+            np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+@settings(max_examples=20)
 @given(seed=st.integers(0, 999), levels=st.integers(2, 300))
 def test_otsu_is_scikit_images(seed, levels):
     images = np.random.default_rng(seed).integers(0, levels, (3, 1, 12, 17)) ** 2 / levels**2
