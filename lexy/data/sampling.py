@@ -38,7 +38,7 @@ class Batches(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         rows = self.rows
         if self.seed is not None:
-            order = torch.randperm(len(rows), generator=generator(self.seed, self.epoch)).tolist()
+            order = torch.randperm(len(rows), generator=generator("order of rows", self.seed, self.epoch)).tolist()
             rows = [rows[index] for index in order]
         batches = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
         count, rank = self._processes()
@@ -78,7 +78,7 @@ class Numbers(Batches):
 def drawn_row(rows: Sequence[int], number: int, seed: int) -> int:
     """Return the row of a drawn clip: each row is drawn once, in random order, before any is drawn again."""
     turn, place = divmod(number, len(rows))
-    return rows[int(torch.randperm(len(rows), generator=generator(seed, turn, 1))[place])]
+    return rows[int(torch.randperm(len(rows), generator=generator("order of draws", seed, turn))[place])]
 
 
 def batch_loader(make: Callable[[Sequence[int]], Any], batches: Batches) -> "DataLoader[Any]":

@@ -81,7 +81,7 @@ class Augmentation:
             Quarter turns are asked for and the frames are not square.
         """
         frames, masks = clip["frames"], clip["masks"]
-        draw = generator(*key)
+        draw = generator("augmentation", *key)
         matrix = self.matrices(len(frames), draw, key[0], (frames.shape[-2], frames.shape[-1]))
         frames, masks = warp(frames, masks, matrix)
         augmented: Clip = {**clip, "frames": self._intensity(frames, draw), "masks": masks}
@@ -101,7 +101,7 @@ class Augmentation:
             )
         turns = torch.randint(4, (count,), generator=draw)
         if self.quarter_turns != "clip":
-            turns = torch.randint(4, (1,), generator=generator(seed)).expand(count)
+            turns = torch.randint(4, (1,), generator=generator("quarter turn of a run", seed)).expand(count)
         turns = turns * (self.quarter_turns != "none")
         flips = 1 - 2 * (torch.rand(count, 2, generator=draw) < self.flip).float()
         angle = _symmetric(count, draw) * math.radians(self.rotation) + turns * (math.pi / 2)
@@ -129,7 +129,9 @@ class Augmentation:
         if self.gain:
             frames = frames * gain.to(device).view(per_clip)
         if self.noise:
-            white = torch.randn(frames.shape, generator=generator(noise_key, device=device), device=device)
+            white = torch.randn(
+                frames.shape, generator=generator("augmentation noise", noise_key, device=device), device=device
+            )
             frames = frames + white * noise.to(device).view(per_clip)
         return frames
 

@@ -119,7 +119,7 @@ class SegmentationTask(pl.LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # images keep their digits
             clip = self.augmentation(clip, key)
         progress = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
-        terms = self.way(self.network, clip, generator(*key, 1), progress)
+        terms = self.way(self.network, clip, generator("training", *key), progress)
         total = sum(term.weight for term in terms)
         loss = torch.stack([self._loss(term.maps, term.target) * (term.weight / total) for term in terms]).sum()
         count = len(clip["video"])

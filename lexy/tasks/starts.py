@@ -76,7 +76,7 @@ class PerturbedMask:
         return network.with_mask(state, previous) if isinstance(network, Recurrence) else state
 
     def _draw(self, video: str) -> torch.Generator:
-        return generator(self.seed, int(fingerprint(video)[:12], 16))
+        return generator("wrong start", self.seed, int(fingerprint(video)[:12], 16))
 
 
 class PredictedMask:

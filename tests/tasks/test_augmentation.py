@@ -68,7 +68,9 @@ def test_a_draw_is_a_function_of_its_key_alone():
 def test_published_quarter_turn_is_one_for_the_whole_run():
     augmentation = Augmentation(flip=0.0, quarter_turns="run")
     matrices = [
-        augmentation.matrices(8, generator(seed, step), seed, (32, 32)) for seed in (0, 1, 2, 3) for step in (0, 1)
+        augmentation.matrices(8, generator("test", seed, step), seed, (32, 32))
+        for seed in (0, 1, 2, 3)
+        for step in (0, 1)
     ]
     for first, second in zip(matrices[::2], matrices[1::2], strict=True):
         torch.testing.assert_close(first, second)

@@ -40,7 +40,9 @@ def phantom() -> torch.Tensor:
 def means(noise, masks: torch.Tensor, draws: int) -> tuple[float, float]:
     """Mean ratio of the areas, and length of the mean shift of the centroid in square roots of the area."""
     before, centre = area_and_centroid(masks)
-    after, moved = zip(*(area_and_centroid(noise.previous(masks, generator(0, i))) for i in range(draws)), strict=True)
+    after, moved = zip(
+        *(area_and_centroid(noise.previous(masks, generator("test", 0, i))) for i in range(draws)), strict=True
+    )
     shift = (torch.stack(moved) - centre) / before.sqrt()[:, None]
     return float((torch.stack(after) / before).mean()), float(shift.mean((0, 1)).norm())
 
@@ -65,7 +67,9 @@ class TestUnbiased:
     @pytest.mark.parametrize("part", PARTS)
     def test_each_part_changes_the_mask(self, part):
         masks = ellipses()
-        changed = UnbiasedNoise(**(NOTHING | {part: getattr(UnbiasedNoise(), part)})).previous(masks, generator(1))
+        changed = UnbiasedNoise(**(NOTHING | {part: getattr(UnbiasedNoise(), part)})).previous(
+            masks, generator("test", 1)
+        )
         assert (changed != masks).flatten(1).any(1).float().mean() > 0.8
         assert set(changed.unique().tolist()) == {0.0, 1.0}
         overlap = (changed * masks).sum((1, 2, 3)) / masks.sum((1, 2, 3))
@@ -73,33 +77,33 @@ class TestUnbiased:
 
     def test_nothing_changes_nothing_but_corners(self):
         masks = ellipses()
-        same = UnbiasedNoise(**NOTHING).previous(masks, generator(0))
+        same = UnbiasedNoise(**NOTHING).previous(masks, generator("test", 0))
         assert (same != masks).sum((1, 2, 3)).max() <= 6
 
     def test_some_spots_are_holes(self):
         masks = ellipses()
-        noisy = UnbiasedNoise(**(NOTHING | {"spots": 3})).previous(masks, generator(0))
+        noisy = UnbiasedNoise(**(NOTHING | {"spots": 3})).previous(masks, generator("test", 0))
         inner = 1 - blur(1 - masks, 2.0)
         assert ((noisy == 0) & (inner > 0.99)).flatten(1).any(1).sum() >= 2
 
     def test_dropout_empties_as_many_as_it_says(self):
         masks = ellipses().repeat(40, 1, 1, 1)
-        empty = UnbiasedNoise(dropout=0.3).previous(masks, generator(2)).sum((1, 2, 3)) == 0
+        empty = UnbiasedNoise(dropout=0.3).previous(masks, generator("test", 2)).sum((1, 2, 3)) == 0
         assert 0.2 < empty.float().mean() < 0.4
 
     def test_an_empty_mask_stays_empty(self):
         for noise in (UnbiasedNoise(), PublishedNoise()):
-            assert noise.previous(torch.zeros(3, 1, 40, 56), generator(0)).sum() == 0
+            assert noise.previous(torch.zeros(3, 1, 40, 56), generator("test", 0)).sum() == 0
 
     def test_reference_moves_frame_and_mask_alike(self):
         masks = ellipses()
-        frames, moved = UnbiasedNoise().reference(blur(masks, 1.0), masks, generator(5))
+        frames, moved = UnbiasedNoise().reference(blur(masks, 1.0), masks, generator("test", 5))
         assert (moved != masks).any()
         assert ((frames >= 0.5) != (moved == 1)).float().mean() < 0.002
 
     def test_a_draw_is_a_function_of_the_generator_alone(self):
         first, again, other = (
-            UnbiasedNoise().previous(ellipses(), generator(*key)) for key in ((7, 1), (7, 1), (7, 2))
+            UnbiasedNoise().previous(ellipses(), generator("test", *key)) for key in ((7, 1), (7, 1), (7, 2))
         )
         assert torch.equal(first, again)
         assert not torch.equal(first, other)
@@ -141,7 +145,7 @@ class TestPublished:
         assert moved[0, 0, 22, 42] == 1
 
     def test_draws_within_the_published_range(self):
-        scale, shear = PublishedNoise()._draw(4000, generator(0))
+        scale, shear = PublishedNoise()._draw(4000, generator("test", 0))
         for values in (scale, shear):
             assert 0.01 <= values.min() < 0.012
             assert 0.098 < values.max() <= 0.1
@@ -149,8 +153,8 @@ class TestPublished:
     def test_reference_is_twice_the_same_draw_to_either_side_with_a_smoothed_mask(self):
         masks, noise = ellipses(), PublishedNoise()
         frames = torch.rand(masks.shape, generator=torch.Generator().manual_seed(1))
-        reference, reference_masks = noise.reference(frames, masks, generator(4))
-        scale, shear = noise._draw(len(masks), generator(4))
+        reference, reference_masks = noise.reference(frames, masks, generator("test", 4))
+        scale, shear = noise._draw(len(masks), generator("test", 4))
         seen = set()
         for index in range(len(masks)):
             candidates = {s: corner_affine(frames[[index]], s * scale[[index]], s * shear[[index]]) for s in (2, -2)}

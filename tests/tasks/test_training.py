@@ -46,7 +46,7 @@ def first(masks):
 class TestOneStep:
     def test_previous_mask_and_reference_are_the_noise_of_the_same_frame(self):
         network = Recording()
-        (term,) = OneStep(Marked())(network, clip(1, 3), generator(0), 0.0)
+        (term,) = OneStep(Marked())(network, clip(1, 3), generator("test", 0), 0.0)
         assert term.target.masks[:, 0, 0, 0].tolist() == pytest.approx([0, 0.01, 0.02])
         (seen,) = network.seen
         assert seen[:, 0, 0, 0].tolist() == pytest.approx([1, 1.01, 1.02])
@@ -55,21 +55,21 @@ class TestOneStep:
     def test_unlabelled_frames_are_left_out(self):
         data = clip(2, 3)
         data["labelled"][0, 1] = False
-        (term,) = OneStep(Marked())(Recording(), data, generator(0), 0.0)
+        (term,) = OneStep(Marked())(Recording(), data, generator("test", 0), 0.0)
         assert [round(v * 100) for v in term.target.masks[:, 0, 0, 0].tolist()] == [0, 2, 0, 1, 2]
 
     @pytest.mark.parametrize("frames", [1, 3, 9])
     def test_draws_so_many_frames_of_each_clip(self, frames):
         data = clip(3, 6)
         data["labelled"][0, 1:] = False
-        (term,) = OneStep(Marked(), frames=frames)(Recording(), data, generator(frames), 0.0)
+        (term,) = OneStep(Marked(), frames=frames)(Recording(), data, generator("test", frames), 0.0)
         assert len(term.target.masks) == 1 + 2 * min(frames, 6)
 
     def test_passes_are_without_gradient_in_evaluation_mode_and_feed_the_own_soft_mask(self):
         counts = set()
         for seed in range(30):
             network = Recording().train()
-            (term,) = OneStep(Marked(), passes=2)(network, clip(1, 1), generator(seed), 0.0)
+            (term,) = OneStep(Marked(), passes=2)(network, clip(1, 1), generator("test", seed), 0.0)
             counts.add(len(network.seen) - 1)
             assert network.modes == [(False, False)] * (len(network.seen) - 1) + [(True, True)]
             assert network.training
@@ -81,7 +81,7 @@ class TestOneStep:
     def test_a_frame_network_sees_each_frame_alone(self):
         torch.manual_seed(0)
         network, data = UNet(BACKBONE).eval(), discs()
-        (term,) = OneStep(Marked(), passes=3)(network, data, generator(0), 0.0)
+        (term,) = OneStep(Marked(), passes=3)(network, data, generator("test", 0), 0.0)
         torch.testing.assert_close(term.logits, network(data["frames"].flatten(0, 1)))
 
 
@@ -90,7 +90,7 @@ class TestUnrolled:
     @given(st.integers(2, 9), st.integers(2, 8), st.integers(1, 4), st.integers(0, 2**20))
     def test_a_window_is_evenly_spaced_inside_the_clip_and_in_the_order_asked_for(self, time, length, skip, seed):
         for reverse in (0.0, 1.0):
-            (term,) = Unrolled(None, [length], skip, reverse)(Recording(), clip(3, time), generator(seed), 0.0)
+            (term,) = Unrolled(None, [length], skip, reverse)(Recording(), clip(3, time), generator("test", seed), 0.0)
             windows = (term.target.masks[:, 0, 0, 0] * 100).round().long().view(3, -1)
             assert windows.shape[1] == min(length, time)
             steps = windows.diff(dim=1)
@@ -103,14 +103,14 @@ class TestUnrolled:
     def test_windows_reach_every_frame(self):
         seen = set()
         for seed in range(60):
-            (term,) = Unrolled(None, [3])(Recording(), clip(4, 10), generator(seed), 0.0)
+            (term,) = Unrolled(None, [3])(Recording(), clip(4, 10), generator("test", seed), 0.0)
             seen |= set((term.target.masks[:, 0, 0, 0] * 100).round().long().tolist())
         assert seen == set(range(10))
 
     def test_windows_grow_with_the_training(self):
         way = Unrolled(None, [2, 3, 5])
         lengths = [
-            len(way(Recording(), clip(1, 8), generator(0), progress)[0].target.masks)
+            len(way(Recording(), clip(1, 8), generator("test", 0), progress)[0].target.masks)
             for progress in (0, 0.3, 0.4, 0.7, 1.0)
         ]
         assert lengths == [2, 2, 3, 5, 5]
@@ -118,7 +118,7 @@ class TestUnrolled:
     def test_starts_from_the_truth_or_from_its_noise_and_then_feeds_its_own_soft_mask(self):
         for noise, extra in ((None, 0), (Marked(), 1)):
             network = Recording()
-            (term,) = Unrolled(noise, [3], 1, 0.0)(network, clip(2, 6), generator(1), 0.0)
+            (term,) = Unrolled(noise, [3], 1, 0.0)(network, clip(2, 6), generator("test", 1), 0.0)
             truth, logits = (part.unflatten(0, (2, 3)) for part in (term.target.masks, term.logits))
             torch.testing.assert_close(network.seen[0], truth[:, 0] + extra)
             torch.testing.assert_close(network.seen[1], logits[:, 0].sigmoid())
@@ -130,7 +130,7 @@ class TestUnrolled:
         given_truth, total = 0, 0
         for seed in range(40):
             network = Recording()
-            (term,) = Unrolled(None, [4], 1, 0.0, true_masks)(network, clip(4, 6), generator(seed), progress)
+            (term,) = Unrolled(None, [4], 1, 0.0, true_masks)(network, clip(4, 6), generator("test", seed), progress)
             truth = term.target.masks.unflatten(0, (4, 4))
             for time in range(1, 4):
                 true = torch.isclose(network.seen[time], truth[:, time - 1]).flatten(1).all(1)
@@ -141,7 +141,7 @@ class TestUnrolled:
         leads = set()
         for seed in range(30):
             network = Recording()
-            (term,) = Unrolled(None, [2], 1, 0.0, lead=3)(network, clip(2, 6), generator(seed), 0.0)
+            (term,) = Unrolled(None, [2], 1, 0.0, lead=3)(network, clip(2, 6), generator("test", seed), 0.0)
             lead = len(network.seen) - 2
             leads.add(lead)
             assert [gradient for _, gradient in network.modes] == [False] * lead + [True, True]
@@ -152,7 +152,7 @@ class TestUnrolled:
 
     def test_the_cycle_goes_back_to_the_first_frame_and_is_weighed(self):
         network = Recording()
-        terms = Unrolled(None, [4], 1, 0.0, cycle=0.25)(network, clip(2, 4), generator(0), 0.0)
+        terms = Unrolled(None, [4], 1, 0.0, cycle=0.25)(network, clip(2, 4), generator("test", 0), 0.0)
         assert len(network.seen) == 4 + 3
         assert terms[1].weight == 0.25
         assert first(terms[1].target.masks) == [0, 0]
@@ -165,7 +165,7 @@ class TestUnrolled:
     def test_the_gradient_goes_back_through_time_unless_truncated(self):
         def gradient(truncate):
             network = Recording()
-            (term,) = Unrolled(None, [4], 1, 0.0, truncate=truncate)(network, clip(1, 4), generator(0), 0.0)
+            (term,) = Unrolled(None, [4], 1, 0.0, truncate=truncate)(network, clip(1, 4), generator("test", 0), 0.0)
             term.logits[-1].sum().backward()
             return network.weight.grad.item(), float(network.seen[-1].sum())
 
@@ -179,13 +179,13 @@ class TestUnrolled:
         for recompute in (False, True):
             torch.manual_seed(0)
             network = TrackNet(BACKBONE, feedback="soft")
-            (term,) = Unrolled(UnbiasedNoise(), [4], recompute=recompute)(network, discs(), generator(3), 0.0)
+            (term,) = Unrolled(UnbiasedNoise(), [4], recompute=recompute)(network, discs(), generator("test", 3), 0.0)
             term.logits.square().mean().backward()
             results.append((term.logits.detach(), [p.grad for p in network.parameters()]))
         torch.testing.assert_close(results[0], results[1])
 
     def test_a_frame_network_takes_part(self):
-        (term,) = Unrolled(Marked(), [3])(UNet(BACKBONE), discs(), generator(0), 0.0)
+        (term,) = Unrolled(Marked(), [3])(UNet(BACKBONE), discs(), generator("test", 0), 0.0)
         assert len(term.logits) == 4 * 3
 
     @pytest.mark.parametrize("reverse", [0.0, 1.0])
@@ -194,24 +194,24 @@ class TestUnrolled:
         data["labelled"][:, ::2] = False
         for seed in range(10):
             network = Recording()
-            (term,) = Unrolled(None, [4], skip=1, reverse=reverse)(network, data, generator(seed), 0.0)
+            (term,) = Unrolled(None, [4], skip=1, reverse=reverse)(network, data, generator("test", seed), 0.0)
             assert all(number % 2 for number in first(network.seen[0]))
             assert all(number % 2 for number in first(term.target.masks))
 
     def test_stills_and_masks_that_are_not_there_are_refused(self):
         with pytest.raises(UserError, match="Give data=synthetic"):
-            Unrolled()(Recording(), clip(2, 1), generator(0), 0.0)
+            Unrolled()(Recording(), clip(2, 1), generator("test", 0), 0.0)
         data = clip(2, 3)
         data["labelled"][:] = False
         with pytest.raises(UserError, match="some windows have none"):
-            Unrolled()(Recording(), data, generator(0), 0.0)
+            Unrolled()(Recording(), data, generator("test", 0), 0.0)
 
 
 @pytest.mark.parametrize("way", [OneStep(PublishedNoise()), OneStep(UnbiasedNoise(), 2, 3), Unrolled(UnbiasedNoise())])
 def test_draws_are_a_function_of_the_generator_alone(way):
     torch.manual_seed(0)
     network = TrackNet(BACKBONE).eval()
-    same, again, other = (way(network, discs(), generator(seed), 0.5)[0].logits for seed in (1, 1, 2))
+    same, again, other = (way(network, discs(), generator("test", seed), 0.5)[0].logits for seed in (1, 1, 2))
     assert torch.equal(same, again)
     assert not torch.equal(same, other)
 
@@ -231,7 +231,7 @@ def test_a_network_that_sees_whole_clips_learns_from_every_labelled_frame():
     data = clip(2, 4)
     data["labelled"][0, 1] = False
     data["instances"] = torch.arange(4).view(1, 4, 1, 1).expand(2, 4, 4, 4).int()
-    (term,) = WholeClips()(Ahead(), data, generator(0), 0.0)
+    (term,) = WholeClips()(Ahead(), data, generator("test", 0), 0.0)
     assert term.logits[:, 0, 0, 0].tolist() == [1, 3, 0, 1, 2, 3, 0]
     assert set(term.maps) == {FOREGROUND, "next"}
     assert term.target.instances[:, 0, 0].tolist() == [0, 2, 3, 0, 1, 2, 3]
@@ -241,14 +241,14 @@ def test_a_network_that_sees_whole_clips_learns_from_every_labelled_frame():
 
 def test_whole_clips_start_from_the_true_mask_where_a_network_needs_one():
     network = Recording()
-    WholeClips()(network, clip(2, 3), generator(0), 0.0)
+    WholeClips()(network, clip(2, 3), generator("test", 0), 0.0)
     assert first(network.seen[0]) == [0, 0]
 
 
 @pytest.mark.parametrize("way", [OneStep(PublishedNoise()), Unrolled()])
 def test_ways_that_step_refuse_networks_that_see_whole_clips(way):
     with pytest.raises(UserError, match=r"Ahead sees whole clips.*Give training=clips"):
-        way(Ahead(), clip(2, 3), generator(0), 0.0)
+        way(Ahead(), clip(2, 3), generator("test", 0), 0.0)
 
 
 def test_windows_take_what_is_known_and_the_instances_along():
@@ -257,7 +257,7 @@ def test_windows_take_what_is_known_and_the_instances_along():
     data["known"][:, 3] = False
     data["instances"] = data["frames"][:, :, 0].int()
     for seed in range(5):
-        terms = Unrolled(None, [3], skip=2, cycle=0.5)(Recording(), data, generator(seed), 0.0)
+        terms = Unrolled(None, [3], skip=2, cycle=0.5)(Recording(), data, generator("test", seed), 0.0)
         for term in terms:
             numbers = (term.target.masks * 100).round()
             assert torch.equal(term.target.instances, numbers[:, 0].int())

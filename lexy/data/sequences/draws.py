@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lexy.randomness import generator
+from lexy.randomness import CLIPS, generator
 
 POOL = 2048
 BYTES_MEAN, BYTES_DEVIATION = 510.0, (4 * (256**2 - 1) / 12) ** 0.5  # of the sum of four random bytes
@@ -22,7 +22,7 @@ class Draws:
     """
 
     def __init__(self, seed: int, clips: Sequence[int]) -> None:
-        pools = [torch.rand(POOL, generator=generator(seed, clip), dtype=torch.float64) for clip in clips]
+        pools = [torch.rand(POOL, generator=generator(CLIPS, seed, clip), dtype=torch.float64) for clip in clips]
         self._pool, self._used = torch.stack(pools), 0
 
     def uniform(self, between: Sequence[float], *shape: int) -> Tensor:

@@ -204,7 +204,7 @@ class VideoData(ClipData):
         length = min(self.frames or time, *(len(self.recordings[each].frames) for each in rows))
         labelled = self.recordings[row].labelled
         starts = [first for first in range(time - length + 1) if labelled[first : first + length].any()]
-        first = starts[int(torch.randint(len(starts), (), generator=generator(self.seed, number, 2)))]
+        first = starts[int(torch.randint(len(starts), (), generator=generator("window", self.seed, number)))]
         return row, slice(first, first + length)
 
     def _drawn(self, numbers: Sequence[int]) -> Clip:
