@@ -191,8 +191,8 @@ def _filled(spec: dict[str, Any], state: dict[str, Tensor], allow: Iterable[str]
         ) from error
     if not isinstance(network, Network):
         raise UserError(
-            f"checkpoint={str(path)!r} was not written by lexy-train: what it builds is no network, "
-            "which is a class derived from lexy.networks.network.Network."
+            f"checkpoint={str(path)!r} was not written by lexy-train, or by a version that asked less of networks: "
+            f"{type(network).__name__} is not derived from lexy.networks.network.Network."
         )
     try:
         network.load_state_dict(state)

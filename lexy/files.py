@@ -125,13 +125,16 @@ def held(path: Path, busy: str | None = None, patience: float = 1.0) -> Iterator
     UserError
         Another process has it.
     """
+    in_use_by_another = UserError(busy or f"{path} is in use by another process: that run is still going.")
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # NFS locks files that are open for writing
     end = time.monotonic() + patience
     try:
         while not _locked(handle, fcntl.LOCK_EX):
             if time.monotonic() >= end:
-                raise UserError(busy or f"{path} is in use by another process: that run is still going.")
+                raise in_use_by_another
             time.sleep(0.02)
+        if not (path.exists() and os.path.samestat(path.stat(), os.fstat(handle))):
+            raise in_use_by_another  # the process that had it has moved it away
         yield
     finally:
         os.close(handle)
@@ -151,4 +154,8 @@ def _locked(handle: int, kind: int) -> bool:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise UserError(
+            f"the file system here has no locks ({error.strerror}): give a folder on another one."
+        ) from error
     return True

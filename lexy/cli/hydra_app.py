@@ -46,6 +46,8 @@ def _run(command: Command, arguments: Namespace) -> bool:
     """Run a search, a sweep or one job, or let Hydra print what its flags ask for; return whether all ended well."""
     search = any(item.startswith("search=") and item != "search=null" for item in arguments.overrides)
     if not (arguments.cfg or arguments.info or arguments.shell_completion or arguments.hydra_help):
+        if arguments.multirun and arguments.config_path:
+            raise UserError("--config-path: a sweep does not take it. Give --config-dir.")
         if arguments.multirun and search:
             from lexy.sweeps.search import run_search
 

@@ -148,7 +148,8 @@ def _run(
         callbacks: list[Any] = [EpochLog(folder / "metrics.csv")]
         for name, node in config.callbacks.items():
             if node is not None:  # callbacks.NAME=null switches one off
-                given = {"dirpath": str(folder)} if "ModelCheckpoint" in node["_target_"] else {}
+                # Configs of earlier versions say save_last, which LastCheckpoint does better.
+                given = {"dirpath": str(folder), "save_last": False} if "ModelCheckpoint" in node["_target_"] else {}
                 callbacks.append(build(node, f"callbacks.{name}", **given))
         callbacks.append(LastCheckpoint(last, config.get("checkpoint_minutes")))
         trainer = build(

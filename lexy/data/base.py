@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from lexy.clip import Clip
 from lexy.data.sampling import Batches, batch_loader, to_device
 from lexy.errors import UserError
-from lexy.images.intensity import Intensity, RoundedPercentiles
+from lexy.images.intensity import Intensity, from_settings
 
 
 class ClipData(LightningDataModule, ABC):
@@ -51,9 +51,9 @@ class ClipData(LightningDataModule, ABC):
         self.batch_size, self.fold, self.seed, self.shuffle = batch_size, fold, seed, shuffle
 
     @property
+    @abstractmethod
     def intensity(self) -> Intensity:
         """How `lexy-predict` scales the frames of a video for a network that was trained on these clips."""
-        return RoundedPercentiles()
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -89,7 +89,7 @@ class ClipData(LightningDataModule, ABC):
             "fold": self.fold,
             "groups": sorted(self.groups("train") | self.groups("val")),
             "contents": sorted(self.contents("train") | self.contents("val")),
-            "intensity": self.intensity.settings(),
+            "intensity": from_settings(self.intensity.settings()).settings(),  # what prediction will rebuild
             **self.sizes(),
         }
 

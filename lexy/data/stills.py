@@ -18,6 +18,7 @@ from lexy.data.phantom import DIAMETER, phantom_field
 from lexy.data.splits import fold_groups, split_groups, splits_of_folds
 from lexy.data.store import Stills, read_store, store_info
 from lexy.files import fingerprint
+from lexy.images.intensity import Intensity, RoundedPercentiles
 
 
 class StillClips:
@@ -57,6 +58,11 @@ class StillsData(ClipData):
     """
 
     sequences = False
+
+    @property
+    def intensity(self) -> Intensity:
+        """Percentiles of the whole video: the nearest that a video has to a crop divided by its own maximum."""
+        return RoundedPercentiles()
 
     @abstractmethod
     def read(self) -> Stills:

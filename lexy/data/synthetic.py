@@ -16,6 +16,7 @@ from lexy.data.sequences.protocol import Protocol
 from lexy.data.stills import StillsData
 from lexy.errors import UserError
 from lexy.files import fingerprint
+from lexy.images.intensity import Intensity
 
 SELECTED_AT_ONCE = 64
 
@@ -66,6 +67,11 @@ class SyntheticSequences(ClipData):
         self.source, self.protocol = stills(fold=fold), protocol
         self.embedded = self.source.embedded
         self.clips_per_epoch, self.clips_per_still, self.clip_seed = clips_per_epoch, clips_per_still, clip_seed
+
+    @property
+    def intensity(self) -> Intensity:
+        """As of the stills that the clips are made of."""
+        return self.source.intensity
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of what the fixed clips are, without making them."""

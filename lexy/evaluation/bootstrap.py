@@ -37,7 +37,8 @@ def bootstrap_means(
     """Compute the mean of every column with a bias-corrected and accelerated (BCa) bootstrap interval.
 
     Efron, B., "Better Bootstrap Confidence Intervals", JASA 82:171-185, 1987. The digits are those of
-    `scipy.stats.bootstrap`, which takes one column at a time.
+    `scipy.stats.bootstrap`, which takes one column at a time, but where the mean of a resample ties with that of the
+    sample: SciPy tells by rounding whether it does, which matters for few groups.
 
     Parameters
     ----------

@@ -160,7 +160,7 @@ def from_settings(settings: Mapping[str, Any]) -> Intensity:
     if kind is None:
         raise UserError(
             f"intensity={dict(settings)}: frames are scaled in a way that this version of lexy does not know "
-            f"({', '.join(KINDS)}). Update lexy."
+            f"({', '.join(KINDS)}). Update lexy, or scale frames in one of these ways."
         )
     try:
         return kind(**{key: float(value) for key, value in numbers.items()})

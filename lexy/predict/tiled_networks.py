@@ -86,7 +86,7 @@ class TiledRecurrence:
         """Return the states before a frame (H, W), given its mask (H, W) where the network wants one."""
         frames = self._cut(frame)
         masks = [None] * len(frames) if mask is None else self._cut(mask)
-        return [self.network.start(*parts) for parts in zip(frames, masks, strict=True)]
+        return list(self._processor.map(self._start, frames, masks))
 
     @torch.inference_mode()
     def step(self, states: list[State], frame: Tensor) -> tuple[Tensor, list[State]]:
@@ -102,6 +102,10 @@ class TiledRecurrence:
         return [self.network.with_mask(*parts) for parts in zip(states, self._cut(mask), strict=True)]
 
     @torch.inference_mode()  # which holds for a single thread
+    def _start(self, frames: Tensor, masks: Tensor | None) -> State:
+        return self.network.start(frames, masks)
+
+    @torch.inference_mode()
     def _step(self, state: State, frames: Tensor) -> tuple[Tensor, State]:
         return self.network.step(state, frames)
 

@@ -23,6 +23,7 @@ from lexy.config.compose import composed, initialise
 from lexy.config.hydra_internals import multirun_launcher
 from lexy.errors import UserError
 from lexy.files import write_json
+from lexy.runs.folder import is_leader
 from lexy.runs.identity import commit
 from lexy.sweeps.command import Command
 from lexy.sweeps.job_process import Outcome, run_here, run_in_child
@@ -122,16 +123,16 @@ class JobLauncher:
         return [self.outcome(number, result) for number, result in enumerate(returned, first)]
 
     def outcome(self, number: int, returned: JobReturn | None = None) -> Outcome:
-        """Return what became of a job: what it wrote, or else the error that Hydra `returned` for it."""
+        """Return what became of a job: what it wrote, or else (on disks that are not shared) what Hydra `returned`."""
         path = self.folder / f"{number}.json"
         if path.is_file():
             written = json.loads(path.read_text())
             return Outcome(written["state"], written["reason"], written["value"])
         try:
-            _ = None if returned is None else returned.return_value  # raises what Hydra caught
+            value = None if returned is None else returned.return_value  # raises what Hydra caught
         except Exception as error:
             return Outcome("failed", f"{type(error).__name__}: {error}")
-        return Outcome("no answer")
+        return Outcome("no answer") if value is None else Outcome("done", value=value)
 
 
 @contextmanager
@@ -166,8 +167,9 @@ def run_job(function: str, preload: Sequence[str], config: DictConfig) -> Any:
         outcome = run_in_child(function, preload, config, config.sweep.time_limit, config.sweep.jobs_at_once)
     else:
         outcome = run_here(function, config)
-    facts = {"overrides": list(hydra.overrides.task), **outcome._asdict()}
-    write_json(Path(hydra.sweep.dir) / f"{hydra.job.num}.json", facts)
+    if is_leader():
+        facts = {"overrides": list(hydra.overrides.task), **outcome._asdict()}
+        write_json(Path(hydra.sweep.dir) / f"{hydra.job.num}.json", facts)
     return outcome.value
 
 

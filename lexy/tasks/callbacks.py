@@ -118,7 +118,8 @@ class LastCheckpoint(Checkpoint):
             sampler.done = loop.epoch_loop.batch_progress.current.ready if loop.restarted_mid_epoch else 0
         if trainer.global_step == 0:
             self._save(trainer)
-        trainer.should_stop = self.ended_early
+        if self.ended_early:
+            trainer.should_stop = True
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

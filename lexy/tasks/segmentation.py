@@ -139,7 +139,7 @@ class SegmentationTask(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log what describes the epoch."""
         seconds = time.monotonic() - self._epoch_start
-        norm = float(torch.stack(self._norms).mean()) if self._norms else math.nan
+        norm = float(torch.stack([norm.to(self.device) for norm in self._norms]).mean()) if self._norms else math.nan
         loss, clips = self._sums()
         self.log("train/loss", loss / clips, prog_bar=True)
         self.log("train/gradient_norm", norm)
@@ -169,6 +169,8 @@ class SegmentationTask(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what rebuilds the network without its config, and what an epoch in its middle has come to."""
         checkpoint[checkpoints.KEY] = self.facts
+        if not self.trainer.training:  # the sums are gathered from all processes, which a training alone has
+            return
         loss, clips = self._sums().tolist()
         norms, seconds = [float(norm) for norm in self._norms], time.monotonic() - self._epoch_start
         checkpoint["epoch_so_far"] = {"loss": loss, "clips": int(clips), "norms": norms, "seconds": seconds}
@@ -178,7 +180,7 @@ class SegmentationTask(pl.LightningModule):
         so_far = checkpoint.get("epoch_so_far")
         if so_far is None:  # an older checkpoint, at the end of an epoch
             return
-        self._norms = [torch.tensor(norm, device=self.device) for norm in so_far["norms"]]
+        self._norms = [torch.tensor(norm) for norm in so_far["norms"]]
         self._epoch_start = time.monotonic() - so_far["seconds"]
         if self.global_rank == 0:
-            self._loss_sum, self._clips = torch.tensor(so_far["loss"], device=self.device), so_far["clips"]
+            self._loss_sum, self._clips = torch.tensor(so_far["loss"]), so_far["clips"]

@@ -80,13 +80,28 @@ class Training(ABC):
 class WholeClips(Training):
     """Whole clips as the network sees them, with the loss on every labelled frame.
 
-    For networks that see all frames at once. One that needs a mask is given the true one of the first frame.
+    For networks that see all frames at once. One that needs a mask is given the true one of the first frame, which
+    then counts in no loss.
     """
 
     def __call__(self, network: Network, clip: Clip, draw: Generator, progress: float) -> list[Term]:
-        """Return one term: the network's maps of all labelled frames."""
-        frames, labelled = clip["frames"], clip["labelled"]
-        maps = network.maps(frames, network.start(frames[:, 0], clip["masks"][:, 0] if network.needs_mask else None))
+        """Return one term: the network's maps of all labelled frames.
+
+        Raises
+        ------
+        UserError
+            The network needs a mask and a clip has none of its first frame, or has no other frame.
+        """
+        frames, labelled, first = clip["frames"], clip["labelled"], None
+        if network.needs_mask:
+            if not bool(labelled[:, 0].all()) or labelled.shape[1] == 1:
+                raise UserError(
+                    f"training=clips: {type(network).__name__} needs the mask of the first frame, and learns from the "
+                    "others. Give clips of several frames with such a mask, or another training."
+                )
+            first, labelled = clip["masks"][:, 0], labelled.clone()
+            labelled[:, 0] = False
+        maps = network.maps(frames, network.start(frames[:, 0], first))
         return [Term({name: values[labelled] for name, values in maps.items()}, target_of(clip, labelled))]
 
 

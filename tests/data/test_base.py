@@ -13,6 +13,7 @@ from lexy.data.base import ClipData, checked
 from lexy.data.videos.preparation import ModernPreparation
 from lexy.data.videos.recording import Recording
 from lexy.errors import UserError
+from lexy.images.intensity import VideoPercentiles
 
 NAMES = [f"{dish}_{cell}" for dish in ("d1", "d2", "d3", "d4") for cell in ("a", "b")]
 # What docs/videos.md tells users to write: nothing else is needed.
@@ -127,6 +128,7 @@ def test_clips_of_unequal_length_are_padded_and_windows_are_not(folder):
         ({"masks": np.zeros((4, 40, 40), bool)}, r"masks \(4, 40, 40\)"),
         ({"labelled": np.ones(4, bool)}, "each of 5 frames"),
         ({"numbers": (0, 1)}, "each of 5 frames"),
+        ({"numbers": (0, 1, 3, 2, 4)}, "do not ascend"),
         ({"frames": np.full((5, 40, 40), np.nan)}, "not numbers"),
         ({"name": "d1_a"}, "several videos are named 'd1_a'"),
     ],
@@ -148,6 +150,7 @@ class Points(ClipData):
     """The least that a dataset needs: five clips of one value each."""
 
     name = "points"
+    intensity = VideoPercentiles(0, 100)
 
     def fingerprint(self):
         return "five"

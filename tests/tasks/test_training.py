@@ -239,10 +239,20 @@ def test_a_network_that_sees_whole_clips_learns_from_every_labelled_frame():
     assert term.logits.requires_grad
 
 
-def test_whole_clips_start_from_the_true_mask_where_a_network_needs_one():
-    network = Recording()
-    WholeClips()(network, clip(2, 3), generator("test", 0), 0.0)
-    assert first(network.seen[0]) == [0, 0]
+def test_whole_clips_start_from_the_true_mask_where_a_network_needs_one_and_learn_from_the_others():
+    network, data = Recording(), clip(2, 3)
+    data["masks"] = data["masks"] + 0.05
+    (term,) = WholeClips()(network, data, generator("test", 0), 0.0)
+    assert (network.seen[0] == data["masks"][:, 0]).all()
+    torch.testing.assert_close(term.target.masks[:, 0, 0, 0], torch.tensor([0.06, 0.07, 0.06, 0.07]))
+
+
+@pytest.mark.parametrize("unlabelled", [False, True])
+def test_whole_clips_do_not_give_a_network_the_answer(unlabelled):
+    data = clip(2, 3 if unlabelled else 1)
+    data["labelled"][0, 0] = not unlabelled
+    with pytest.raises(UserError, match="Recording needs the mask of the first frame, and learns from the others"):
+        WholeClips()(Recording(), data, generator("test", 0), 0.0)
 
 
 @pytest.mark.parametrize("way", [OneStep(PublishedNoise()), Unrolled()])

@@ -5,6 +5,7 @@ import hashlib
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,7 +101,10 @@ class VideoData(ClipData):
     @functools.cached_property
     def recordings(self) -> list[Recording]:
         """All videos, read once."""
-        found = self.read()
+        try:
+            found = list(self.read())
+        except FileNotFoundError as error:
+            raise UserError(f"data.folder={str(self.folder)!r}: {error}. Give paths.videos=DIR.") from error
         if len(found) < 3:
             raise UserError(
                 f"data.folder={str(self.folder)!r} has {len(found)} videos, train, val and test need three."
@@ -213,7 +217,10 @@ class VideoData(ClipData):
 
     @functools.cached_property
     def _training_rows(self) -> list[int]:
-        return [row for row in self.rows("train") if self.recordings[row].labelled.any()]
+        rows = [row for row in self.rows("train") if self.recordings[row].labelled.any()]
+        if not rows:
+            raise UserError(f"data.folder={str(self.folder)!r}: no video of the train split has a mask in any frame.")
+        return rows
 
     @functools.cached_property
     def _digests(self) -> dict[str, str]:
@@ -245,6 +252,8 @@ def _check(recording: Recording) -> None:
         raise UserError(f"video {recording.name}: its frames hold values that are not numbers. Repair or leave it out.")
     if recording.labelled.shape != (time,) or recording.labelled.dtype != bool or len(recording.numbers) != time:
         raise UserError(f"video {recording.name}: labelled (bool) and numbers need a value for each of {time} frames.")
+    if any(later <= earlier for earlier, later in pairwise(recording.numbers)):
+        raise UserError(f"video {recording.name}: the numbers of its frames do not ascend. Give frames in time order.")
 
 
 def _padded(values: torch.Tensor, length: int, *, hidden: bool) -> torch.Tensor:
