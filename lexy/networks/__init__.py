@@ -1,1 +1,1 @@
-"""Plain `torch.nn` networks: no Hydra, no Lightning, nothing of the other rooms."""
+"""Plain `torch.nn` networks: no Hydra, no Lightning, nothing of higher packages."""

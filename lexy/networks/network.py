@@ -73,7 +73,10 @@ class Recurrence(Network):
 
     @abstractmethod
     def start(self, frame: Tensor, mask: Tensor | None = None) -> State:
-        """Return the state before the first frame; see `Network.start`."""
+        """Return the state before the first frame; see `Network.start`.
+
+        The first `step` gets the same frame again, so a memory should not count it here.
+        """
 
     @abstractmethod
     def step(self, state: State, frame: Tensor) -> tuple[Tensor, State]:
@@ -83,8 +86,9 @@ class Recurrence(Network):
     def with_mask(self, state: State, mask: Tensor) -> State:
         """Return the state as if `mask`, (B, 1, H, W) in [0, 1], had been the network's own for the last frame.
 
-        For teacher forcing and one-step evaluation (the true mask), scheduled sampling, fusion, and tiles. A network
-        that carries no mask returns the state as it is.
+        For teacher forcing and one-step evaluation (the true mask), scheduled sampling, fusion, and tiles. It replaces
+        the mask of the last frame, also twice; what accumulates over frames belongs in `step`. A network that carries
+        no mask returns the state as it is.
         """
 
     @abstractmethod
