@@ -147,7 +147,8 @@ def _edge_spectrum(frame: Tensor, window: Tensor) -> Tensor:
     """Return the spectrum (B, H, W / 2 + 1) of the gradient magnitude of frames, of mean 0 in the window."""
     edges, window = torch.hypot(*torch.gradient(frame[:, 0].float(), dim=(1, 2))), window[:, 0]
     total = window.sum((1, 2), keepdim=True).clamp(min=1e-6)
-    return torch.fft.rfft2((edges - (edges * window).sum((1, 2), keepdim=True) / total) * window)
+    spectrum: Tensor = torch.fft.rfft2((edges - (edges * window).sum((1, 2), keepdim=True) / total) * window)
+    return spectrum
 
 
 def _translated(masks: Tensor, shift: Tensor) -> Tensor:
