@@ -1,4 +1,5 @@
 import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -10,8 +11,9 @@ def _make(parent):
 
 
 def test_processes_that_start_at_once_get_folders_of_their_own(tmp_path):
-    with multiprocessing.get_context("fork").Pool(8) as pool:
-        names = pool.map(_make, [tmp_path] * 24)
+    # Spawned: a fork would inherit the threads and signal handlers of all tests before it.
+    with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
+        names = list(pool.map(_make, [tmp_path] * 24))
     assert len(set(names)) == 24
     assert len(attempt_folders(tmp_path, "12345678")) == 24
 
