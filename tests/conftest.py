@@ -10,6 +10,8 @@ import pytest
 from cli_runs import FAKE_KEY, TINY, run
 from hypothesis import settings
 
+import lexy  # noqa: F401  before any test imports torchvision, or what needs it
+
 settings.register_profile("suite", deadline=None)  # no test fails because the machine is busy
 settings.load_profile("suite")
 
