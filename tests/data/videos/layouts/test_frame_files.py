@@ -1,33 +1,18 @@
 import math
-import sys
 
 import numpy as np
 import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layout_files import image, nucleus
 from PIL import Image
-from video_files import bioio, bioio_image, frames
 
-from lexy.data.videos.layouts.challenge import ChallengeFolders
 from lexy.data.videos.layouts.frames import FrameFiles
-from lexy.data.videos.layouts.stacks import StackFiles
 from lexy.errors import UserError
-from lexy.io.video import open_video
 
 PUBLISHED = r".*?_(?P<cell>C\d+)_t(?P<frame>\d+)\.tiff?"
 SEPARATE = r"(?P<cell>\w+?)_(?P<kind>image|mask)_(?P<frame>\d+)\.tif"
-STACKS = r"(?P<cell>.+?)(?:\.ome)?\.tiff?", r"(?P<cell>.+?)_masks?(?:\.ome)?\.tiff?"
-
-
-def image(value=0, shape=(6, 8)):
-    return np.full(shape, value, np.uint16)
-
-
-def nucleus(shape=(6, 8)):
-    mask = np.zeros(shape, np.uint16)
-    mask[2:4, 3:6] = 255
-    return mask
 
 
 def write_frames(folder, cell="C01", numbers=range(1, 12), mask=None):
@@ -35,18 +20,6 @@ def write_frames(folder, cell="C01", numbers=range(1, 12), mask=None):
     for number in numbers:
         planes = np.stack([image(number), nucleus() if mask is None else mask])
         tifffile.imwrite(folder / f"KTR_x_{cell}_t{number}.tif", planes)
-
-
-def write_video(folder, monkeypatch, kind, data):
-    """The frames of `data` (T, C, Z, H, W), or of its second channel as a folder of pictures."""
-    if kind == "czi":
-        monkeypatch.setitem(sys.modules, "bioio", bioio(bioio_image(folder / "a.czi", data)))
-    elif kind == "imagej":
-        tifffile.imwrite(folder / "a.tif", data[:, :, 0], imagej=True, metadata={"axes": "TCYX"})
-    else:
-        (folder / "a").mkdir()
-        for time, frame in enumerate(data[:, 1, 0]):
-            Image.fromarray(frame).save(folder / "a" / f"t{time}.png")
 
 
 class TestFrameFiles:
@@ -232,129 +205,3 @@ class TestFrameFiles:
         (recording,) = FrameFiles(PUBLISHED).recordings(folder)
         assert recording.numbers == tuple(numbers)
         assert recording.frames[:, 0, 0].tolist() == numbers
-
-
-class TestStackFiles:
-    def write(self, folder, frames=4, masks=4):
-        stack = np.stack([image(t) for t in range(frames)])
-        tifffile.imwrite(
-            folder / "a.ome.tif", stack, metadata={"axes": "TYX", "PhysicalSizeX": 0.5, "TimeIncrement": 30.0}
-        )
-        tifffile.imwrite(folder / "a_mask.tif", np.stack([nucleus()] * masks))
-
-    def test_a_stack_and_its_masks(self, tmp_path):
-        self.write(tmp_path)
-        (recording,) = StackFiles(*STACKS).recordings(tmp_path)
-        assert (recording.name, recording.numbers) == ("a", (0, 1, 2, 3))
-        assert (recording.pixel_size, recording.interval) == (0.5, 30.0)
-        (given_scale,) = StackFiles(*STACKS, pixel_size=0.2).recordings(tmp_path)
-        assert given_scale.pixel_size == 0.2
-
-    def test_masks_of_the_first_frames(self, tmp_path):
-        self.write(tmp_path, masks=2)
-        with pytest.raises(UserError, match=r"a_mask\.tif has 2 frames, a\.ome\.tif has 4"):
-            StackFiles(*STACKS).recordings(tmp_path)
-        (recording,) = StackFiles(*STACKS, require_masks=False).recordings(tmp_path)
-        assert recording.labelled.tolist() == [True, True, False, False]
-
-    def test_what_is_missing_is_named(self, tmp_path):
-        self.write(tmp_path)
-        (tmp_path / "a_mask.tif").rename(tmp_path / "b_mask.tif")
-        with pytest.raises(UserError, match=r"a\.ome\.tif: no file with its masks"):
-            StackFiles(*STACKS).recordings(tmp_path)
-
-    def test_a_size_that_changes(self, tmp_path):
-        self.write(tmp_path)
-        with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=False) as writer:
-            for shape in [(6, 8)] * 4 + [(4, 8)]:
-                writer.write(image(shape=shape), metadata=None)
-        with pytest.raises(UserError, match=r"holds 2 images of their own \(4 × 6 × 8, 4 × 8\)"):
-            StackFiles(*STACKS).recordings(tmp_path)
-
-    def test_no_other_file_is_opened_that_the_metadata_names(self, tmp_path):
-        """Renamed files of OME-TIFF name the old file; tifffile would read it, or zeros where it is gone."""
-        self.write(tmp_path)
-        with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
-            text = tif.ome_metadata
-        uuid = 'PlaneCount="4"><UUID FileName="old.ome.tif">urn:uuid:0</UUID></TiffData>'
-        text = text.replace('PlaneCount="4"/>', uuid).encode()
-        with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=False) as writer:
-            for t in range(4):
-                writer.write(image(t + 1), description=text if t == 0 else None, metadata=None)
-        tifffile.imwrite(tmp_path / "old.ome.tif", np.stack([image(9)] * 4))
-        (recording,) = StackFiles(*STACKS, ignore="old.*").recordings(tmp_path)
-        assert recording.frames[:, 0, 0].tolist() == [1, 2, 3, 4]
-        assert recording.pixel_size == 0.5
-
-    def test_a_tiff_that_no_pattern_fits(self, tmp_path):
-        self.write(tmp_path)
-        tifffile.imwrite(tmp_path / "b.TIF", image())
-        with pytest.raises(UserError, match=r"b\.TIF"):
-            StackFiles(*STACKS).recordings(tmp_path)
-
-    @pytest.mark.parametrize("kind", ["czi", "imagej", "pictures"])
-    def test_what_can_be_predicted_on_can_be_trained_on(self, tmp_path, monkeypatch, kind):
-        data = frames(4, shape=(2, 1, 6, 8))
-        write_video(tmp_path, monkeypatch, kind, data)
-        tifffile.imwrite(tmp_path / "a_mask.tif", np.stack([nucleus()] * 4), imagej=True, metadata={"axes": "ZYX"})
-        pattern = r"(?P<cell>[a-z])(\.czi|\.tif)?"
-        channel = None if kind == "pictures" else 1
-        (recording,) = StackFiles(pattern, STACKS[1], channel=channel, interval=20.0).recordings(tmp_path)
-        assert np.array_equal(recording.frames, data[:, 1, 0])
-        assert recording.frames.dtype == np.uint16
-        assert recording.masks.sum() == 4 * 6
-        assert recording.interval == 20
-        source = tmp_path / {"czi": "a.czi", "imagej": "a.tif", "pictures": "a"}[kind]
-        with open_video(source, channel=channel) as video:
-            assert all(np.array_equal(video.read(time), recording.frames[time]) for time in range(4))
-
-    def test_the_channel_is_asked_for(self, tmp_path):
-        self.write(tmp_path)
-        tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((4, 2, 6, 8), np.uint8), metadata={"axes": "TCYX"})
-        with pytest.raises(UserError, match=r"2 channels.*data\.layout\.channel"):
-            StackFiles(*STACKS).recordings(tmp_path)
-
-    def test_one_frame_is_no_video(self, tmp_path):
-        self.write(tmp_path, masks=1)
-        tifffile.imwrite(tmp_path / "a.ome.tif", image())
-        with pytest.raises(UserError, match=r"a\.ome\.tif: one frame alone"):
-            StackFiles(*STACKS).recordings(tmp_path)
-
-
-class TestChallengeFolders:
-    def write(self, folder, masks):
-        (folder / "01").mkdir()
-        (folder / "01_GT" / "SEG").mkdir(parents=True)
-        for number in range(3):
-            tifffile.imwrite(folder / "01" / f"t{number:03}.tif", image(number))
-        for number in masks:
-            tifffile.imwrite(folder / "01_GT" / "SEG" / f"man_seg{number:03}.tif", nucleus() // 255 * 7)
-
-    def test_frames_and_their_gold_truth(self, tmp_path):
-        self.write(tmp_path, [1])
-        (recording,) = ChallengeFolders().recordings(tmp_path)
-        assert recording.name == "01"
-        assert recording.labelled.tolist() == [False, True, False]
-        assert recording.masks[1].sum() == 6
-        with pytest.raises(UserError, match=r"no mask for t000\.tif"):
-            ChallengeFolders(require_masks=True).recordings(tmp_path)
-
-    def test_masks_in_the_folder_of_the_frames_and_a_stranger(self, tmp_path):
-        self.write(tmp_path, [0, 1, 2])
-        for path in (tmp_path / "01_GT" / "SEG").iterdir():
-            path.rename(tmp_path / "01" / path.name)
-        (tmp_path / "01_GT" / "SEG").rmdir()
-        (recording,) = ChallengeFolders(require_masks=True).recordings(tmp_path)
-        assert recording.labelled.all()
-        tifffile.imwrite(tmp_path / "01" / "frame3.tif", image())
-        with pytest.raises(UserError, match=r"frame3\.tif \(1 such files\)"):
-            ChallengeFolders().recordings(tmp_path)
-
-    def test_a_mask_without_its_frame(self, tmp_path):
-        self.write(tmp_path, [5])
-        with pytest.raises(UserError, match=r"man_seg005\.tif: a mask without its frame t005\.tif"):
-            ChallengeFolders().recordings(tmp_path)
-
-    def test_another_kind_of_folder(self, tmp_path):
-        with pytest.raises(UserError, match="has no folder 01"):
-            ChallengeFolders().recordings(tmp_path)
